@@ -1,0 +1,5 @@
+"""`python -m invtool` is `invtool`."""
+
+from invtool.cli import main
+
+main()

@@ -1,0 +1,128 @@
+"""Options that mean the same thing in every command, written once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from invtool.errors import UsageError
+from invtool.files import messages, provenance
+
+STDIO = Path("-")
+
+
+def quietly(asked: bool) -> None:
+    messages.quiet = asked
+
+
+def _anonymous(asked: bool) -> None:
+    provenance.recording = not asked
+
+
+def batch_size_of(text: str) -> int | None:
+    """`auto` is None."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a count of images")
+    return int(text)
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    """`0.5,0.5,0.5` as three numbers."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text}: numbers joined by commas are wanted") from None
+
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", show_default=False, help="Input; '-' (the default) is standard input."
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="Output; '-' (the default) is standard output.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the output if it exists already.")
+]
+Format = Annotated[
+    Literal["auto", "table", "json", "csv", "h5"],
+    typer.Option(
+        "--format",
+        "-f",
+        help="Form of the result; auto goes by the suffix of -o, else a table on a terminal and h5 off one.",
+    ),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        "-l",
+        metavar="GLOB",
+        help="Layers to use, by name or pattern; 'penultimate' and 'all' are words; may be repeated.",
+    ),
+]
+Transforms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--transform",
+        "-t",
+        metavar="SPEC",
+        help="Transform, as blur:sigma=2 or rot90+blur (see invtool transform --list); may be repeated.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        envvar="INVTOOL_DEVICE",
+        metavar="DEV",
+        help="auto, cpu, cuda, cuda:N or mps; auto takes the best there is.",
+    ),
+]
+BatchSize = Annotated[
+    str,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        help="Images a forward pass; auto fits the memory. Does not change the result.",
+    ),
+]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16"],
+    typer.Option(help="Arithmetic of the network; auto takes bf16 where the device has it."),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", show_default="all cores", help="Threads on the CPU."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", show_default="all", help="Use N images, spread evenly over the set."
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=quietly, help="Print nothing on stderr but errors."),
+]
+NoProvenance = Annotated[
+    bool,
+    typer.Option(
+        "--no-provenance",
+        callback=_anonymous,
+        help="Leave the command line, times and versions out of the output.",
+    ),
+]

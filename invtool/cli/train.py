@@ -1,0 +1,178 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from invtool.cli._options import (
+    STDIO,
+    Device,
+    NoProvenance,
+    Overwrite,
+    Precision,
+    Quiet,
+    Seed,
+    Threads,
+)
+from invtool.config import Train
+from invtool.errors import UsageError
+from invtool.files import messages, streams
+
+EXAMPLES = """\
+invtool train --seen 50 --transform blur
+invtool train --seen 0 --seen 50 --seen 100 --seeds 3 --transform rot180 -o networks/
+invtool train --data cifar10.h5 --network resnet18 --epochs 30 -o plain.st
+invtool train --data folder:photos,size=64 --network alexnet --recipe paper --seen 20 -t thinning
+invtool train --resume -o model.st"""
+
+
+def main(
+    context: typer.Context,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default="model.st; models/ for several networks",
+            help="Model file, or a folder for several networks; '-' is standard output.",
+        ),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="SPEC",
+            help="Training and test images: faces, objects, cifar10, ..., folder:PATH or an images file.",
+        ),
+    ] = Train.data,
+    network: Annotated[
+        str,
+        typer.Option(
+            "--network",
+            "-n",
+            metavar="NAME",
+            help="blocks, alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
+        ),
+    ] = Train.network,
+    seen: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            metavar="K",
+            show_default="0",
+            help="Categories that are also shown transformed; may be repeated, a network each.",
+        ),
+    ] = None,
+    transform: Annotated[
+        str,
+        typer.Option(
+            "--transform",
+            "-t",
+            metavar="SPEC",
+            show_default="none",
+            help="Transform of the seen categories, as blur:sigma=2 (see invtool transform --list).",
+        ),
+    ] = Train.transform,
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Networks for each --seen, from --seed on.")
+    ] = Train.seeds,
+    seed: Seed = Train.seed,
+    recipe: Annotated[
+        Literal["fast", "paper"],
+        typer.Option(help="Settings of SGD that belong together; the next four change one each."),
+    ] = Train.recipe,  # type: ignore[assignment]
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default="14; paper 45",
+            help="Passes over as many images as there are for training.",
+        ),
+    ] = Train.epochs,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="64; paper 32", help="Images a step."),
+    ] = Train.batch_size,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            "--lr",
+            metavar="X",
+            show_default="0.1; paper 0.0001",
+            help="Step size, the largest where it varies.",
+        ),
+    ] = Train.learning_rate,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="X", show_default="0.0005", help="Shrinkage of the weights."),
+    ] = Train.weight_decay,
+    device: Device = Train.device,
+    precision: Precision = Train.precision,  # type: ignore[assignment]
+    threads: Threads = Train.threads,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(min=0, metavar="S", help="Seconds between checkpoints within an epoch."),
+    ] = Train.checkpoint_every,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where a run to the same -o stopped, with its settings."
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    no_provenance: NoProvenance = False,
+) -> None:
+    """Train networks that see some categories transformed.
+
+    Every step draws a category, then one of its images; an image of a seen category is transformed
+    with chance 1/2. The seen sets of a seed are nested. Beside model.st lie model.jsonl, a line an
+    epoch, and while it trains model.checkpoint.st. At the end comes the accuracy on test images,
+    untransformed and transformed, of seen and unseen categories; transformed and unseen is the
+    across-category accuracy. With --resume everything but -o comes from the checkpoint.
+    """
+    config = Train(
+        data=data,
+        network=network,
+        transform=transform,
+        seen=tuple(seen or Train.seen),
+        seeds=seeds,
+        seed=seed,
+        recipe=recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        device=device,
+        precision=precision,
+        threads=threads,
+        checkpoint_every=checkpoint_every,
+    )
+    several = len(config.seen) * seeds > 1
+    target = output or Path("models" if several else "model.st")
+    from invtool.stages import _refusals
+
+    if resume:
+        _refuse_settings(context)
+    else:
+        _refusals.training(config, target, overwrite=overwrite)
+    with messages.working("loading PyTorch"):
+        from invtool.stages import train
+    rows = train.resume(target) if resume else train.run(config, target)
+    from invtool.files import tables
+
+    with streams.writing(Path("/dev/stderr") if target == STDIO else STDIO) as table:
+        tables.write(table, rows, "table", [], title="accuracy on test images")
+
+
+def _refuse_settings(context: typer.Context) -> None:
+    """--resume takes its settings from the checkpoint."""
+    kept = ("output", "resume", "quiet", "no_provenance", "overwrite")
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in kept and source and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise UsageError(f"--resume goes on with the settings it began with; drop --{option}")

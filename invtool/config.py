@@ -1,0 +1,77 @@
+"""What each command needs to know. A default is written here and nowhere else: the command line
+shows it, the stage uses it, and the output file records it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Data:
+    data: str = "faces"
+    seed: int = 0  # of the embedded data sets and of random splits
+    limit: int | None = None  # images of each split
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class Train:
+    data: str = "faces"
+    network: str = "blocks"
+    transform: str = ""  # spec; empty: none
+    seen: tuple[int, ...] = (0,)  # categories that are also shown transformed, a network each
+    seeds: int = 1  # networks for each count of seen categories
+    seed: int = 0  # of the first network
+    recipe: str = "fast"
+    epochs: int | None = None  # passes over as many images as the training set holds
+    batch_size: int | None = None  # images a step
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None  # None: all cores
+    checkpoint_every: float = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Activations:
+    model: str = "-"
+    data: str = ""  # spec; empty: what the model was trained on
+    transforms: tuple[str, ...] = ()  # specs; empty: what the model was trained with
+    layers: tuple[str, ...] = ("all",)
+    dtype: str = "float32"
+    batch_size: int | None = None  # images a forward pass; None: found by size
+    limit: int | None = None  # images, spread evenly over the test set
+    seed: int = 0  # of random transforms
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int | None = None  # None: all cores
+    weights: str | None = None
+    untrained: bool = False
+    size: int | None = None  # pixels
+    mean: tuple[float, ...] | None = None  # of each channel, on a scale of 0 to 1
+    std: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Invariance:
+    layers: tuple[str, ...] = ("all",)
+    tau: float = 0.1  # share of a unit's highest response, as the paper has it for AlexNet on faces
+    threads: int | None = None  # None: all cores
+
+
+@dataclass(frozen=True)
+class Demo:
+    seen: tuple[int, ...] = (0, 10, 90)
+    transform: str = "blur"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plot:
+    kind: str = "auto"
+    layers: tuple[str, ...] = ()  # globs; empty: all, or the last one where layers are not compared
+    group: str = "auto"
+    format: str = "png"  # text, pdf, svg or png
+    title: str = ""
+    width: float | None = None  # inches; None: as wide as what is drawn
+    height: float | None = None  # inches
+    dpi: int = 200  # dots an inch, of a PNG

@@ -1,0 +1,1 @@
+"""Image sets: what a data spec names, as arrays; and which categories are seen transformed."""

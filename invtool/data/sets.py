@@ -1,0 +1,42 @@
+"""An image set in memory, or mapped into it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invtool.errors import InvtoolError
+from invtool.files.provenance import Steps
+
+TRAIN, TEST = 0, 1
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size with their categories.
+
+    image: (image, channel, height, width), uint8 or float32 in 0..255
+    label: (image,) int64, category number
+    split: (image,) uint8, 0 training, 1 test
+    """
+
+    image: NDArray[Any]
+    label: NDArray[np.int64]
+    split: NDArray[np.uint8]
+    categories: list[str]
+    spec: str
+    steps: Steps = field(default_factory=list)
+
+    def indices(self, split: int, limit: int | None = None) -> NDArray[np.int64]:
+        """Numbers of the images of a split; with `limit`, that many spread evenly over it.
+
+        Raises InvtoolError if there is none.
+        """
+        found = np.flatnonzero(self.split == split)
+        if not len(found):
+            kind = "training" if split == TRAIN else "test"
+            raise InvtoolError(f"{self.spec}: no {kind} images in it")
+        if limit is None or limit >= len(found):
+            return found
+        return found[np.arange(limit) * len(found) // limit]

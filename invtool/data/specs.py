@@ -1,0 +1,100 @@
+"""The grammar of data specs: `NAME[:key=value,...]`, `folder:PATH[,key=value...]`, or a path.
+
+Parsing needs no numpy and no torch, so that a wrong spec is refused at once.
+"""
+
+import os
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from invtool.errors import InvtoolError, UsageError
+
+EMBEDDED = ("faces", "objects")
+DOWNLOADED = ("cifar10", "cifar100", "mnist", "fashion-mnist", "omniglot", "imagenet")
+# option -> (default, least value), in the unit that the help names
+EMBEDDED_OPTIONS = {
+    "categories": (100, 1),
+    "size": (32, 16),  # pixels
+    "train": (60, 1),  # images a category
+    "test": (10, 1),  # images a category
+    "seed": (0, 0),
+}
+READ_OPTIONS = {"size": (0, 8), "seed": (0, 0)}  # 0 pixels: as they are
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set by name (`path` empty) or by path (`name` is `folder` or `file`)."""
+
+    name: str
+    path: str = ""
+    options: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The shortest spec that means the same."""
+        known = _options(self.name)
+        told = [f"{k}={v}" for k, v in sorted(self.options.items()) if v != known[k][0]]
+        if self.name == "file":
+            return self.path
+        head = f"folder:{self.path}" if self.name == "folder" else self.name
+        return (
+            head + ("," if self.name == "folder" and told else ":" if told else "") + ",".join(told)
+        )
+
+
+def parse(text: str, *, seed: int | None = None) -> DataSpec:
+    """Raise UsageError for a spec that names nothing, InvtoolError for a path that is not there."""
+    head, colon, rest = text.partition(":")
+    if head == "folder" and colon:
+        path, _, rest = rest.partition(",")
+        return DataSpec("folder", str(_existing(path)), _read_options("folder", rest, seed))
+    if head in EMBEDDED + DOWNLOADED:
+        return DataSpec(head, "", _read_options(head, rest, seed))
+    if Path(text).is_dir():
+        return DataSpec("folder", text, _read_options("folder", "", seed))
+    if text == "-" or Path(text).exists():
+        return DataSpec("file", text, {})
+    if "/" in text or "." in text:
+        raise InvtoolError(f"{text}: no such file or folder")
+    near = get_close_matches(head, EMBEDDED + DOWNLOADED, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(EMBEDDED + DOWNLOADED)}"
+    raise UsageError(f"no data set {head!r}; {hint} (or folder:PATH, or an images HDF5 file)")
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).is_dir():
+        raise InvtoolError(f"folder:{path}: no such folder")
+    return Path(path)
+
+
+def _options(name: str) -> dict[str, tuple[int, int]]:
+    return EMBEDDED_OPTIONS if name in EMBEDDED else READ_OPTIONS
+
+
+def _read_options(name: str, text: str, seed: int | None) -> dict[str, int]:
+    known = _options(name)
+    values = {key: default for key, (default, _) in known.items()}
+    if seed is not None:
+        values["seed"] = seed
+    for part in filter(None, text.split(",")):
+        key, _, value = part.partition("=")
+        if key not in known:
+            raise UsageError(f"data set {name}: no option {key!r}; it has {', '.join(known)}")
+        if not value.isdecimal() or int(value) < known[key][1]:
+            raise UsageError(
+                f"data set {name}: {key}={value} is wrong; an integer from {known[key][1]} is wanted"
+            )
+        values[key] = int(value)
+    return values
+
+
+def data_root() -> Path:
+    """Where downloaded data sets lie: $INVTOOL_DATA.
+
+    Raises InvtoolError if the variable is not set.
+    """
+    root = os.environ.get("INVTOOL_DATA")
+    if not root:
+        raise InvtoolError("set INVTOOL_DATA to the folder that holds the data sets")
+    return Path(root)

@@ -1,0 +1,88 @@
+"""CIFAR, MNIST, Omniglot and ImageNet as torchvision keeps them under $INVTOOL_DATA."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invtool.data import folders
+from invtool.data.sets import TEST, TRAIN, ImageSet
+from invtool.data.specs import DataSpec, data_root
+from invtool.errors import InvtoolError
+
+CLASSES = {
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+}
+DRAWERS_TRAIN = 15  # of Omniglot's 20 drawers of every character; the other 5 are for the test
+
+
+def read(spec: DataSpec, *, download: bool) -> ImageSet:
+    """Training and test images; downloads only where told to, and ImageNet never.
+
+    Raises InvtoolError if the data set is not there.
+    """
+    root = data_root()
+    if spec.name == "imagenet":
+        return _imagenet(spec, root)
+    if download:
+        root.mkdir(parents=True, exist_ok=True)
+    try:
+        parts = (
+            _omniglot(root, download) if spec.name == "omniglot" else _parts(spec, root, download)
+        )
+    except (RuntimeError, OSError) as error:
+        raise InvtoolError(
+            f"{spec.name} is not in {root} ({str(error).splitlines()[0]}); "
+            f"fetch it with: invtool data {spec.name} --download -o {spec.name}.h5"
+        ) from None
+    images, labels, splits, names = parts
+    image = folders.resized(images, spec.options["size"])
+    return ImageSet(image, labels, splits, names, str(spec))
+
+
+def _parts(spec: DataSpec, root: Path, download: bool) -> tuple[Any, ...]:
+    from torchvision import datasets
+
+    kind = getattr(datasets, CLASSES[spec.name])
+    sets = [kind(root, train=train, download=download) for train in (True, False)]
+    images = np.concatenate([_planes(np.asarray(s.data)) for s in sets])
+    labels = np.concatenate([np.asarray(s.targets, dtype=np.int64) for s in sets])
+    splits = np.repeat(np.array([TRAIN, TEST], np.uint8), [len(s) for s in sets])
+    return images, labels, splits, [str(name) for name in sets[0].classes]
+
+
+def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(image, height, width) or (image, height, width, channel) with the channels second."""
+    if pixels.ndim == 3:
+        return pixels[:, None]
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def _omniglot(root: Path, download: bool) -> tuple[Any, ...]:
+    from torchvision.datasets import Omniglot
+
+    characters = Omniglot(root, background=True, download=download)
+    images = np.stack([255 - np.asarray(image, dtype=np.uint8) for image, _ in characters])[:, None]
+    labels = np.array([label for _, label in characters], dtype=np.int64)
+    drawer = np.array(
+        [int(Path(str(f[0])).stem.split("_")[1]) for f in characters._flat_character_images]
+    )
+    splits = np.where(drawer <= DRAWERS_TRAIN, TRAIN, TEST).astype(np.uint8)
+    names = [str(name).replace("/", ".") for name in characters._characters]
+    return images, labels, splits, names
+
+
+def _imagenet(spec: DataSpec, root: Path) -> ImageSet:
+    top = root / "imagenet"
+    parts = [top / "train", top / "val"]
+    if not all(part.is_dir() for part in parts):
+        raise InvtoolError(
+            f"imagenet: {parts[0]} and {parts[1]} with a folder a category are wanted"
+        )
+    named: Sequence[tuple[Path, int]] = list(zip(parts, (TRAIN, TEST), strict=True))
+    return folders.read_parts(spec, named)

@@ -1,0 +1,1 @@
+"""Streams, HDF5 and safetensors files, provenance, tables. Nothing here knows what a measure is."""

@@ -1,0 +1,167 @@
+"""What each kind of HDF5 file holds: read by the reader, by `verify` and by invtool-formats(5).
+
+A path may hold one `*` for a layer's name; dimensions end in `...` where a unit has either one
+axis `unit` or the three `channel, height, width`.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+FORMAT = 1
+UNITS = "..."
+UNIT_AXES = {1: ("unit",), 3: ("channel", "height", "width")}
+
+
+@dataclass(frozen=True)
+class Values:
+    """What an array's elements may be."""
+
+    text: str
+    dtypes: str  # numpy's letters: b booleans, i and u integers, f floats, O and S text
+    low: float = -inf
+    high: float = inf
+    nan: bool = False
+
+
+ATTRIBUTES = {
+    "invtool_kind": "The kind, one of those below.",
+    "invtool_format": f"Number of the format: {FORMAT}.",
+    "history": "CF text: time and command of each step, the newest first.",
+    "provenance": "JSON list of the steps that led here, the oldest first; see PROVENANCE.",
+    "invtool_order": "JSON list of the layers' names, from input to output.",
+    "categories": "JSON list of the categories' names, by number (images, activations).",
+    "tau": "Activity above which a unit is active, as a share of its maximum (invariance).",
+}
+PROVENANCE = {
+    "id": "Name of the step.",
+    "previous": "Names of the steps that made its inputs.",
+    "version": "Version of invtool.",
+    "command": "The command line, quoted for a shell.",
+    "reads": "Files that it read, `-` for standard input.",
+    "writes": "Files that it wrote, `-` for standard output.",
+    "config": "Every setting, given or default.",
+    "time": "UTC; SOURCE_DATE_EPOCH where that is set.",
+    "python": "Version of Python.",
+    "torch": "Version of PyTorch; null where it was not loaded.",
+    "device": "As asked for: auto, cpu, cuda or mps; null where there is none.",
+}
+MODEL = {  # metadata, each value JSON text
+    "architecture": "An object: name, and arguments that it is built with.",
+    "input": "An object: channels, height, width, in pixels.",
+    "normalization": "An object: kind `per-image`, or kind `channel` with mean and std on a scale of 0 to 1.",
+    "categories": "List of the categories' names, by number.",
+    "data": "Spec of the data set that it was trained on.",
+    "transform": "Spec of the transform of the seen categories; empty: none.",
+    "seen": "List of the numbers of the categories that were also shown transformed.",
+    "training": "An object: how it was trained.",
+}
+
+WORDS = Values("text", "OS")
+CATEGORY = Values("integers from 0", "iu", 0)
+FLAG = Values("0 or 1", "iub", 0, 1)
+PIXEL = Values("finite numbers", "uf")
+NUMBER = Values("finite floats", "f")
+COUNT = Values("whole numbers from 0", "iu", 0)
+SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
+
+
+@dataclass(frozen=True)
+class Array:
+    path: str
+    dims: tuple[str, ...]
+    text: str
+    values: Values
+    required: bool = True
+
+
+KINDS: dict[str, tuple[Array, ...]] = {
+    "images": (
+        Array(
+            "image",
+            ("image", "channel", "height", "width"),
+            "Pixels, uint8 or float32, in 0..255; float32 values of signed or unbounded transforms are not clipped.",
+            PIXEL,
+        ),
+        Array("label", ("image",), "Category number, from 0.", CATEGORY),
+        Array(
+            "split", ("image",), "0 training, 1 test; all test where absent.", FLAG, required=False
+        ),
+    ),
+    "activations": (
+        Array("label", ("image",), "Category number of each image.", CATEGORY),
+        Array(
+            "seen",
+            ("image",),
+            "1 where the image's category was seen transformed in training, else 0.",
+            FLAG,
+            required=False,
+        ),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
+        Array(
+            "condition", ("condition",), "Transform of each condition; the first is `none`.", WORDS
+        ),
+        Array(
+            "prediction",
+            ("condition", "image"),
+            "Category that the network answers.",
+            CATEGORY,
+            required=False,
+        ),
+        Array(
+            "layers/*/activation",
+            ("condition", "image", UNITS),
+            "Output of the layer as the next layer reads it, float32 or float16.",
+            NUMBER,
+        ),
+    ),
+    "invariance": (
+        Array("transform", ("transform",), "Transform that the untransformed images face.", WORDS),
+        Array("group", ("group",), "Images of all, of seen and of unseen categories.", WORDS),
+        Array("label", ("image",), "Category number of each image.", CATEGORY, required=False),
+        Array(
+            "seen", ("image",), "1 where the category was seen transformed.", FLAG, required=False
+        ),
+        Array("condition", ("condition",), "Conditions of /accuracy.", WORDS, required=False),
+        Array(
+            "accuracy",
+            ("condition", "group"),
+            "Top-1 accuracy among all categories, 0 to 1; NaN for an empty group.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/invariance",
+            ("transform", "group", UNITS),
+            "Invariance coefficient I_k, 0 to 1; NaN where undefined.",
+            SHARE,
+        ),
+        Array(
+            "layers/*/active_images",
+            ("transform", "group", UNITS),
+            "Number of images that activate the unit, the size of A_k.",
+            COUNT,
+        ),
+        Array(
+            "layers/*/active_units",
+            ("transform", "image"),
+            "Number of units that are active for the image.",
+            COUNT,
+        ),
+        Array(
+            "layers/*/top1_score",
+            ("transform", UNITS),
+            "Share of a unit's top 1 % of images that stay in it when transformed; NaN where silent.",
+            SHARE,
+        ),
+    ),
+}
+
+
+def pattern(name: str) -> str:
+    """The path in KINDS that an array's name belongs to.
+
+    >>> pattern("layers/conv1/activation")
+    'layers/*/activation'
+    """
+    before, _, leaf = name.rpartition("/")
+    return f"layers/*/{leaf}" if before.startswith("layers/") else name

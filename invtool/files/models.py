@@ -1,0 +1,110 @@
+"""Model files: safetensors whose `__metadata__` says what the network is and how it was made.
+
+Each metadata value is JSON text. Reading the metadata needs no torch.
+"""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invtool.errors import InvtoolError
+from invtool.files import formats, streams
+from invtool.files.provenance import Steps, history, is_chain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PLAIN = ("history", "format")  # stored as they are, not as JSON
+MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors format
+
+
+def is_model(path: Path) -> bool:
+    """Whether the file looks like safetensors: JSON after the eight bytes of its length."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The decoded `__metadata__`; empty for a safetensors file made elsewhere.
+
+    Raises InvtoolError for a file that is empty, truncated, or no safetensors.
+    """
+    metadata = {}
+    for key, value in read_header(path).get("__metadata__", {}).items():
+        try:
+            metadata[key] = value if key in PLAIN else json.loads(value)
+        except (TypeError, ValueError, RecursionError):
+            metadata[key] = value
+    version = metadata.get("invtool_format", formats.FORMAT)
+    if version != formats.FORMAT:
+        raise InvtoolError(
+            f"{streams.label(path)}: model in format {version};"
+            f" this invtool reads format {formats.FORMAT}"
+        )
+    return metadata
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header: a dict for each tensor with dtype, shape and data_offsets."""
+    size, name = path.stat().st_size, streams.label(path)
+    with path.open("rb") as file:
+        start = file.read(8)
+        if not start:
+            raise InvtoolError(f"{name}: empty; a safetensors model is wanted")
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_HEADER + 1
+        if start[:4] == b"\x89HDF":
+            raise InvtoolError(f"{name}: an HDF5 file; a safetensors model is wanted")
+        if length > MAX_HEADER:
+            raise InvtoolError(f"{name}: not safetensors; a model written by train is wanted")
+        text = file.read(length)
+    try:
+        header: dict[str, Any] = json.loads(text)
+        dict(header.get("__metadata__", {}))
+        ends = [int(t["data_offsets"][1]) for key, t in header.items() if key != "__metadata__"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise InvtoolError(f"{name}: truncated or not safetensors; make it again") from None
+    if size != 8 + length + max(ends, default=0):
+        raise InvtoolError(f"{name}: truncated safetensors; make it again")
+    return header
+
+
+def steps_of(metadata: Mapping[str, Any]) -> Steps:
+    steps = metadata.get("provenance", [])
+    return steps if is_chain(steps) else []
+
+
+def load_tensors(path: Path) -> dict[str, "Tensor"]:
+    """Every tensor of the file, on the CPU."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise InvtoolError(
+            f"{streams.label(path)}: not a whole safetensors file ({error})"
+        ) from None
+
+
+def save(
+    path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any], steps: Steps
+) -> None:
+    """Write tensors and metadata; the same ones give the same bytes."""
+    from safetensors.torch import save as serialize
+
+    told = {**metadata, "invtool_kind": "model", "invtool_format": formats.FORMAT}
+    texts = {key: json.dumps(value) for key, value in told.items()}
+    if steps:
+        texts |= {"provenance": json.dumps(steps), "history": history(steps)}
+    blob = serialize({name: tensor.contiguous() for name, tensor in tensors.items()})
+    length = struct.unpack("<Q", blob[:8])[0]
+    header = json.loads(blob[8 : 8 + length])
+    # The library keeps metadata in a hash map and so writes it in a different order every time.
+    header = {"__metadata__": {"format": "pt", **dict(sorted(texts.items()))}, **header}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.write(memoryview(blob)[8 + length :])

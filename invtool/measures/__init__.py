@@ -1,0 +1,29 @@
+"""Measures as pure array functions: numpy, torch or any Array API array in, the same kind out.
+
+One equation of one paper a module. Nothing here opens a file, prints, picks a device or seeds.
+"""
+
+from invtool.measures.accuracy import group_accuracy
+from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.invariance import (
+    InvarianceAccumulator,
+    InvarianceResult,
+    NotFiniteError,
+    invariance,
+    peak,
+)
+from invtool.measures.top1 import Top1Accumulator, top1_score, top1_threshold
+
+__all__ = [
+    "GROUPS",
+    "InvarianceAccumulator",
+    "InvarianceResult",
+    "NotFiniteError",
+    "Top1Accumulator",
+    "group_accuracy",
+    "group_indicator",
+    "invariance",
+    "peak",
+    "top1_score",
+    "top1_threshold",
+]

@@ -1,0 +1,190 @@
+r"""Invariance coefficient of a unit (Jang et al. 2020, arXiv:2007.00112; section 2.2).
+
+    h_k(x) = 1 - |f_k(T(x)) - f_k(x)| / (f_k(T(x)) + f_k(x))                      equation (1)
+    A_k    = {x : f_k(x) > tau  or  f_k(T(x)) > tau}
+    I_k    = 1 / #A_k  *  sum of h_k(x) over x in A_k
+
+k is a unit, x a test image, T the transform, and f_k the unit's response over its maximum among
+the transformed and the not transformed images of that one T. With a and b the two responses,
+neither negative, |a - b| = max - min and a + b = max + min, so that
+
+    h_k(x) = 2 min(a, b) / (a + b),
+
+which has nothing to cancel, and in which the maximum cancels: it decides only who is in A_k.
+"""
+
+from functools import reduce
+from math import prod
+from typing import NamedTuple
+
+from array_api_compat import array_namespace
+
+from invtool.measures.arrays import Array, computable, tiles
+from invtool.measures.groups import GROUPS, group_indicator
+
+
+class InvarianceResult(NamedTuple):
+    """What an InvarianceAccumulator knows of each unit; groups in the order all, seen, unseen."""
+
+    invariance: Array
+    """(group, unit...), I_k in 0..1; NaN: silent, negative, or no image of the group in A_k."""
+    active_images: Array
+    """(group, unit...), number of images #A_k."""
+    negative: Array
+    """(unit...), true where a response was below 0, for which equation (1) has no meaning."""
+
+
+def peak(*responses: Array) -> Array:
+    """The highest response of each unit, (unit...), over arrays (image, unit...).
+
+    Raises NotFiniteError, a ValueError, where a response cannot be computed with.
+
+    >>> import numpy as np
+    >>> peak(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([[2.0, 5.0], [0.0, 0.0]]))
+    array([3., 5.])
+    """
+    xp = array_namespace(*responses)
+    highest = reduce(xp.maximum, [computable(xp.max(r, axis=0), xp) for r in responses])
+    _check_finite(highest)
+    return highest
+
+
+class NotFiniteError(ValueError):
+    """A response that is NaN, infinite, or too large to be added to another."""
+
+    def __init__(self, unit: int, value: float) -> None:
+        super().__init__(f"unit {unit} has a response that is not finite ({value})")
+        self.unit, self.value = unit, value
+
+
+def _check_finite(extreme: Array, first_unit: int = 0) -> None:
+    """Raise for the first unit whose extreme response cannot be computed with."""
+    xp = array_namespace(extreme)
+    good = xp.reshape(xp.abs(extreme) <= xp.finfo(extreme.dtype).max / 2, (-1,))
+    if not xp.all(good):
+        bad = int(xp.argmin(xp.astype(good, xp.int8)))
+        raise NotFiniteError(first_unit + bad, float(xp.reshape(extreme, (-1,))[bad]))
+
+
+class InvarianceAccumulator:
+    """I_k of many units, summed over batches of images in constant memory.
+
+    `peak` is the highest response of each unit, (unit...), over all batches (see `peak`); `tau`
+    is a share of it, 0 <= tau < 1. Sums are float64 across tiles of 64 images.
+
+    >>> import numpy as np
+    >>> clean, moved = np.array([[4.0], [2.0], [0.0]]), np.array([[4.0], [1.0], [0.0]])
+    >>> total = InvarianceAccumulator(peak(clean, moved), tau=0.1)
+    >>> total.update(clean[:2], moved[:2]), total.update(clean[2:], moved[2:])
+    (array([1, 1]), array([0]))
+    >>> total.result().invariance[0]  # the mean of 1 and of 2 * 1 / 3
+    array([0.83333333])
+    """
+
+    def __init__(self, peak: Array, *, tau: float = 0.0) -> None:
+        if not 0 <= tau < 1:
+            raise ValueError(f"tau is {tau}; a share of the highest response wants 0 <= tau < 1")
+        xp = array_namespace(peak)
+        self.tau = tau
+        self.peak = xp.reshape(computable(peak, xp), (-1,))
+        _check_finite(self.peak)
+        self._shape = tuple(peak.shape)
+        # The floor divides what no image activates, instead of 0, and changes no active pair:
+        # a + b >= max(a, b) > floor.
+        smallest = xp.full_like(self.peak, float(xp.finfo(self.peak.dtype).smallest_normal))
+        self._floor = xp.maximum(self.peak * tau, smallest)
+        zeros = xp.zeros_like(self.peak, dtype=xp.float64)
+        self._sum = xp.stack([zeros] * len(GROUPS))  # (group, unit)
+        self._count = xp.stack([zeros] * len(GROUPS))
+        self._low = xp.zeros_like(self.peak)
+
+    def update(self, clean: Array, transformed: Array, seen: Array | None = None) -> Array:
+        """Add a batch: responses (image, unit...) to the images and to their transforms.
+
+        `seen` is (image,), not 0 where the image's category was transformed in training.
+        Returns the number of units that are active in each image, (image,).
+        Raises ValueError for shapes that do not fit and for responses that are not finite.
+        """
+        xp = array_namespace(clean, transformed)
+        images, *shape = clean.shape
+        if clean.shape != transformed.shape or tuple(shape) != self._shape:
+            raise ValueError(
+                f"responses {tuple(clean.shape)} and {tuple(transformed.shape)} want the same"
+                f" images and units {self._shape}"
+            )
+        flat = (images, prod(shape))
+        clean, transformed = xp.reshape(clean, flat), xp.reshape(transformed, flat)
+        groups = group_indicator(seen, images, self.peak, xp)
+        active_units = xp.zeros_like(groups[0, :])
+        for rows, units in tiles(*flat, clean):
+            active_units[rows] += self._add(
+                computable(clean[rows, units], xp),
+                computable(transformed[rows, units], xp),
+                groups[:, rows],
+                units,
+            )
+        return xp.astype(active_units, xp.int64)
+
+    def _add(self, a: Array, b: Array, groups: Array, units: slice) -> Array:
+        """Add one tile; in-place arithmetic keeps its temporaries few enough for the cache."""
+        xp = array_namespace(a, b)
+        floor = self._floor[units]
+        score, total = xp.minimum(a, b), xp.maximum(a, b)
+        low = xp.min(score, axis=0)
+        _check_finite(low, units.start)
+        self._low[units] = xp.minimum(self._low[units], low)
+        active = xp.astype(total > floor, score.dtype)
+        total += score
+        score *= active
+        score /= xp.maximum(total, floor)
+        self._sum[:, units] += groups @ score
+        self._count[:, units] += groups @ active
+        return active @ xp.ones_like(floor)
+
+    def merge(self, other: "InvarianceAccumulator") -> None:
+        """Add what another accumulator with the same peak and tau has seen of other images."""
+        xp = array_namespace(self.peak, other.peak)
+        if self.tau != other.tau or self._shape != other._shape:
+            raise ValueError("only accumulators of the same units and tau can be merged")
+        if not xp.all(self.peak == other.peak):
+            raise ValueError("only accumulators with the same peak can be merged")
+        self._sum += other._sum
+        self._count += other._count
+        self._low = xp.minimum(self._low, other._low)
+
+    def result(self) -> InvarianceResult:
+        """I_k, #A_k and the negative units, of everything added so far."""
+        xp = array_namespace(self.peak)
+        negative = self._low < 0
+        nan = xp.full_like(self._count, float("nan"))
+        mean = 2 * self._sum / xp.where((self._count > 0) & ~negative, self._count, nan)
+        shape = (len(GROUPS), *self._shape)
+        return InvarianceResult(
+            xp.reshape(mean, shape),
+            xp.reshape(xp.astype(self._count, xp.int64), shape),
+            xp.reshape(negative, self._shape),
+        )
+
+
+def invariance(
+    clean: Array, transformed: Array, *, tau: float = 0.0, seen: Array | None = None
+) -> Array:
+    """I_k in 0..1 (1: never changes) of each unit, (group, unit...); NaN where undefined.
+
+    `clean` and `transformed` are responses (image, unit...) >= 0 in any one unit of measure to
+    the same images without and with the transform; `tau` is a share of each unit's highest
+    response, 0 <= tau < 1; `seen` is (image,). Groups are all, seen and unseen images. I_k is
+    NaN for a silent unit, for one with a negative response, and for a group without an image that
+    activates it. Raises ValueError for shapes that do not fit and values that are not finite.
+
+    >>> import numpy as np
+    >>> clean = np.array([[1.0, 3.0, 0.0], [2.0, 0.0, 0.0]])
+    >>> transformed = np.array([[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
+    >>> invariance(clean, transformed, seen=np.array([True, False]))
+    array([[1. , 0.5, nan],
+           [1. , 0.5, nan],
+           [1. , nan, nan]])
+    """
+    total = InvarianceAccumulator(peak(clean, transformed), tau=tau)
+    total.update(clean, transformed, seen)
+    return total.result().invariance

@@ -1,0 +1,88 @@
+"""The networks that invtool builds itself, by name, and those of torchvision, timm and the user.
+
+`build` is the one door: it takes what a model file's `architecture` entry holds, a name and JSON arguments, so that a
+network written today is rebuilt tomorrow. Nothing here imports torch before a network is wanted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from invtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ARCHITECTURES: dict[str, str] = {
+    "blocks": "the deformation paper's network: blocks of 3x3 convolutions, batch norm, ReLU",
+    "alexnet": "the categories paper's AlexNet, without its first two max-pools",
+    "resnet18": "ResNet-18, with a 3x3 stem for inputs under 64 pixels",
+    "resnet20-cifar": "the CIFAR ResNet-20, with shortcuts that have no weights",
+}
+"""Name -> what it is; the builder of `some-name` is the function of that name in the module `some_name`."""
+
+PREFIXES: dict[str, str] = {
+    "torchvision:": "torchvision:NAME",
+    "timm:": "timm:NAME",
+    "py:": "py:MODULE:CALLABLE",
+}
+"""Prefix of a network that is somebody else's -> how its name is written."""
+
+
+def build(name: str, arguments: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
+    """Make the network `name` with fresh weights that depend on `seed` alone.
+
+    Every built-in network takes `categories`, `channels`, `height` and `width` (pixels) and its own arguments besides.
+
+    Raises:
+        UsageError: no such network, no such argument, or one out of range.
+
+    Examples:
+        >>> network = build("blocks", {"categories": 7, "blocks": [[1, 8], [1, 16]]})
+        >>> [name for name, _ in network.named_children()]
+        ['block1', 'block2', 'pool', 'flatten', 'fc']
+        >>> network.fc.weight.shape
+        torch.Size([7, 16])
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return _make(name, arguments)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"cannot build '{name}' with {dict(arguments)}: {error}") from error
+
+
+def _make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    for prefix in PREFIXES:
+        if name.startswith(prefix):
+            foreign = importlib.import_module("invtool.models.architectures.foreign")
+            made: nn.Module = foreign.BUILDERS[prefix](name.removeprefix(prefix), **arguments)
+            return made
+    check_name(name)
+    function = name.replace("-", "_")
+    module = importlib.import_module(f"invtool.models.architectures.{function}")
+    builder: Callable[..., nn.Module] = getattr(module, function)
+    return builder(**arguments)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is not in `ARCHITECTURES`, with the nearest one.
+
+    Examples:
+        >>> check_name("alexnett")
+        Traceback (most recent call last):
+        ...
+        invtool.errors.UsageError: no network 'alexnett', nearest is 'alexnet'; there are blocks, \
+alexnet, resnet18, resnet20-cifar, torchvision:NAME, timm:NAME, py:MODULE:CALLABLE, or a model file
+    """
+    if name in ARCHITECTURES:
+        return
+    near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
+    hint = f", nearest is '{near[0]}'" if near else ""
+    known = ", ".join([*ARCHITECTURES, *PREFIXES.values()])
+    raise UsageError(f"no network '{name}'{hint}; there are {known}, or a model file")

@@ -1,0 +1,241 @@
+"""A network ready to be measured, and how a reference becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from invtool.errors import InvtoolError, UsageError
+from invtool.files import models, streams
+from invtool.files.provenance import Steps
+from invtool.models import architectures, pretrained
+from invtool.models.capture import Layer, probe
+from invtool.models.normalization import normalize, per_channel
+from invtool.models.references import Reference, check, check_architecture
+from invtool.models.watching import logits_of
+from invtool.models.weights import fill, outputs, read_weights
+
+DEFAULT_SIZE = 32  # pixels, of a built-in network that is named alone ...
+DEFAULT_CATEGORIES = 10  # ... and where neither weights nor data tell how many there are
+
+
+@dataclass(eq=False)
+class Network:
+    """A network in eval mode, with what is needed to show it images.
+
+    Attributes:
+        module: on its device, channels last in memory.
+        name: how messages call it.
+        input: channels, height and width (pixels) that it takes.
+        normalization: a model file's entry, see `normalization`.
+        resize: whether images of another height and width are resized to it, or refused.
+        categories: names in the order of the logits, where known.
+        metadata: of the model file; empty for a network from elsewhere.
+        steps: how the model file was made.
+    """
+
+    module: nn.Module
+    name: str
+    input: tuple[int, int, int]
+    normalization: Mapping[str, Any]
+    resize: bool = False
+    categories: list[str] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    steps: Steps = field(default_factory=list)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (image, category) of pixels (image, channel, height, width), uint8 or float, in 0..255."""
+        return logits_of(self.module(self.prepared(images)))
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """What the module reads: on its device, resized if that was asked for, and normalized.
+
+        Raises:
+            InvtoolError: images of another size or number of channels.
+        """
+        self._check(images)
+        pixels = images.to(self.device).float()
+        if pixels.shape[2:] != self.input[1:]:
+            size = list(self.input[1:])
+            pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
+        ready = normalize(pixels, self.normalization)
+        return ready.contiguous(memory_format=torch.channels_last)
+
+    def _check(self, images: Tensor) -> None:
+        _, channels, height, width = images.shape
+        wanted = self.input
+        if channels != wanted[0]:
+            raise InvtoolError(
+                f"the images have {channels} channels, {self.name} takes {wanted[0]}"
+            )
+        if (height, width) != wanted[1:] and not self.resize:
+            raise InvtoolError(
+                f"the images have {height}x{width} pixels, {self.name} takes {wanted[1]}x{wanted[2]};"
+                f" --size {wanted[1]} resizes them"
+            )
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.module.parameters()), torch.device("cpu"))
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Its layers, found by showing it two images of noise."""
+        noise = torch.rand(2, *self.input, generator=torch.Generator().manual_seed(0))
+        return probe(self.module, self.prepared(255 * noise))
+
+
+def load(
+    reference: Reference,
+    *,
+    weights: Path | None = None,
+    untrained: bool = False,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    device: str | torch.device = "cpu",
+    categories: int | None = None,
+    seed: int = 0,
+) -> Network:
+    """Make the network that `reference` names, in eval mode.
+
+    Args:
+        reference: see `references.parse`; a `-` in it must have been replaced by the path of the spooled file.
+        weights: parameters for a network that is named by its architecture.
+        untrained: leave the network as `seed` initializes it.
+        size: height and width in pixels; images are then resized to it. None: as the reference tells.
+        mean: of each channel, on a scale of 0 to 1; given with `std`. None: as the reference tells.
+        std: as mean.
+        device: where it shall run.
+        categories: logits of an untrained network; weights decide for themselves.
+        seed: of the initial weights.
+
+    Raises:
+        UsageError: options that do not go together, or one that is missing.
+        InvtoolError: a file that is not what it should be, or a network that does not run on such images.
+    """
+    check(reference, weights=weights, untrained=untrained, mean=mean, std=std)
+    asked = _Asked(weights, untrained, size, mean, std, categories, seed)
+    network = _from_file(reference.path, asked) if reference.path else _named(reference.text, asked)
+    network.module.eval().requires_grad_(False)
+    network.module.to(device).to(memory_format=torch.channels_last)
+    _try(network)
+    return network
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of `load`."""
+
+    weights: Path | None
+    untrained: bool
+    size: int | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    categories: int | None
+    seed: int
+
+    def normalization(self, channels: int) -> dict[str, Any] | None:
+        if self.mean is None or self.std is None:
+            return None
+        return per_channel(self.mean, self.std, channels)
+
+
+def _from_file(path: Path, asked: _Asked) -> Network:
+    """A file of `train`, which tells everything about itself."""
+    label = streams.label(path)
+    metadata = models.read_metadata(path)
+    check_architecture(label, metadata)
+    try:
+        architecture = metadata["architecture"]
+        name, arguments = architecture["name"], architecture["arguments"]
+        channels, height, width = (metadata["input"][k] for k in ("channels", "height", "width"))
+        normalization = asked.normalization(channels) or metadata["normalization"]
+    except (KeyError, TypeError) as error:
+        raise InvtoolError(f"{label}: its metadata lacks {error}; make it again") from error
+    module = architectures.build(name, arguments, seed=asked.seed)
+    if not asked.untrained:
+        fill(module, models.load_tensors(path), source=label)
+    return Network(
+        module=module,
+        name=label,
+        input=(channels, asked.size or height, asked.size or width),
+        normalization=normalization,
+        resize=asked.size is not None,
+        categories=metadata.get("categories"),
+        metadata=metadata,
+        steps=models.steps_of(metadata),
+    )
+
+
+def _named(name: str, asked: _Asked) -> Network:
+    """A network named by its architecture, with the weights that are at hand."""
+    arguments = _arguments(name, asked)
+    module = architectures.build(name, arguments, seed=asked.seed)
+    weights = None if asked.untrained else asked.weights or pretrained.cached(name, module)
+    if weights is not None:
+        module = _with_weights(name, arguments, module, weights)
+    told = pretrained.preprocessing(name, module)
+    channels, height, width = told.input or _square(name, arguments.get("height"))
+    normalization = asked.normalization(channels) or told.normalization
+    if normalization is None:
+        raise UsageError(
+            f"{name} does not tell how its input is normalized; give --mean and --std (0 and 1 for 0..1)"
+        )
+    return Network(
+        module=module,
+        name=name,
+        input=(channels, asked.size or height, asked.size or width),
+        normalization=normalization,
+        resize=asked.size is not None,
+    )
+
+
+def _square(name: str, side: int | None) -> tuple[int, int, int]:
+    if side is None:
+        raise UsageError(f"{name} does not tell its input; give --size in pixels")
+    return 3, side, side
+
+
+def _arguments(name: str, asked: _Asked) -> dict[str, int]:
+    side = asked.size
+    categories = asked.categories
+    if name in architectures.ARCHITECTURES:
+        side, categories = side or DEFAULT_SIZE, categories or DEFAULT_CATEGORIES
+    given = {"categories": categories, "height": side, "width": side}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _with_weights(name: str, arguments: dict[str, int], module: nn.Module, path: Path) -> nn.Module:
+    """Fill `module`, or one like it with as many categories as the weights tell apart."""
+    weights = read_weights(path)
+    categories = outputs(module, weights)
+    if categories not in (None, outputs(module, module.state_dict())):
+        module = architectures.build(name, {**arguments, "categories": categories})
+    fill(module, weights, source=str(path))
+    return module
+
+
+def _try(network: Network) -> None:
+    """Refuse a network that does not run, or whose logits are not those of its categories."""
+    channels, height, width = network.input
+    try:
+        with torch.inference_mode():
+            logits = network(torch.zeros(1, channels, height, width))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise InvtoolError(
+            f"{network.name} does not run on images of {channels}x{height}x{width}: {reason}"
+        ) from error
+    names = network.categories
+    if names is not None and len(names) != logits.shape[1]:
+        raise InvtoolError(
+            f"{network.name} names {len(names)} categories and gives {logits.shape[1]} logits; make it again"
+        )

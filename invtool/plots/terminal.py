@@ -1,0 +1,228 @@
+"""The same figures in lines of text: a row for each column and group, its density from left to right.
+
+Needs no matplotlib. Where a row has no room it drops its quartiles, then its count, then cuts its names.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from invtool.plots.density import Summary, Values, density, summary
+from invtool.plots.panels import Curves, Panel, count, groups_drawn, highest, shorten
+
+ANSI = {"all": 32, "seen": 34, "unseen": 33, "within": 34, "across": 33}
+NARROWEST = 6  # characters of a strip
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a drawing may use: its width in characters, Unicode blocks, color."""
+
+    columns: int = 80
+    unicode: bool = True
+    color: bool = False
+
+    @property
+    def ramp(self) -> str:
+        return "▁▂▃▄▅▆▇█" if self.unicode else ".:-=+*#@"
+
+    @property
+    def tick(self) -> str:
+        return "┃" if self.unicode else "|"
+
+    @property
+    def gap(self) -> str:
+        return "…" if self.unicode else "~"
+
+    def paint(self, text: str, code: int) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.color and code and text else text
+
+    def fold(self, text: str) -> list[str]:
+        lines = [part for line in text.splitlines() for part in textwrap.wrap(line, self.columns)]
+        return lines if self.unicode else [_plain(line) for line in lines]
+
+
+def violins(
+    panels: Sequence[Panel],
+    screen: Screen,
+    *,
+    title: str = "",
+    caption: str = "",
+    empty: str = "no active unit",
+    limit: float = 1.0,
+    whole: bool = True,
+) -> str:
+    """Draw samples in [0, limit] as rows of text, no wider than the screen (at least 24 characters).
+
+    The strip spans [0, limit], or ends at the largest value if not `whole`; a tick marks the median.
+
+    >>> panel = Panel("blur", ["conv1", "fc"], {"all": [np.linspace(0, 0.5, 99), np.full(9, 1.0)]})
+    >>> print(violins([panel], Screen(columns=44, unicode=False)))
+    blur
+          0                             1 median
+    conv1 @@@@@@@|@@@@@#*+                 0.250
+    fc                                  |  1.000
+    """
+    groups = groups_drawn(panels)
+    top = limit if whole else max(highest(panels), limit / 100)
+    rows = _Rows(screen, [label for p in panels for label in p.labels], groups, limit, top)
+    lines = screen.fold(title)
+    for panel in panels:
+        lines += [*screen.fold(panel.title), rows.head()]
+        for name, at in zip(rows.shortened(panel.labels), range(len(panel.labels)), strict=True):
+            for group in groups:
+                lines.append(rows.row(name, group, panel.samples[group][at], empty))
+                name = ""
+    return "\n".join([*(line.rstrip() for line in lines), *screen.fold(caption)])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The widths of a row's fields, and its fields put together."""
+
+    screen: Screen
+    labels: Sequence[str]
+    groups: Sequence[str]
+    limit: float
+    top: float
+
+    @property
+    def quartiles(self) -> bool:
+        return self.screen.columns >= 72
+
+    @property
+    def counts(self) -> bool:
+        return self.screen.columns >= 52
+
+    @cached_property
+    def label(self) -> int:
+        share = self.screen.columns // (4 if self.counts else 5)
+        return min(max(map(len, self.labels)), max(share, 3))
+
+    @cached_property
+    def group(self) -> int:
+        if self.groups == ["all"]:
+            return 0
+        return max(map(len, self.groups)) if self.counts else 1
+
+    @cached_property
+    def strip(self) -> int:
+        taken = self.label + 1 + (self.group + 1) * (self.group > 0) + 1 + 6
+        return max(self.screen.columns - taken - 13 * self.quartiles - 6 * self.counts, NARROWEST)
+
+    def shortened(self, labels: Sequence[str]) -> list[str]:
+        return shorten(labels, self.label, self.screen.gap)
+
+    def head(self) -> str:
+        end = f"{self.top:.3g}"
+        scale = "0" + end.rjust(self.strip - 1)
+        return self._join("", "", scale, "median", "quartiles", "n")
+
+    def row(self, name: str, group: str, values: Values, empty: str) -> str:
+        found = summary(values)
+        if not found.n:
+            return self._join(name, group, empty[: self.strip].ljust(self.strip), "-", "-", "0")
+        digits = 3 if self.limit <= 1 else 1
+        return self._join(
+            name,
+            group,
+            self._strip(group, values, found),
+            f"{found.median:.{digits}f}",
+            f"{found.first:.{digits}f}-{found.third:.{digits}f}",
+            count(found.n),
+        )
+
+    def _join(
+        self, name: str, group: str, strip: str, median: str, quartiles: str, number: str
+    ) -> str:
+        who = f"{group[: self.group]:<{self.group}} " if self.group else ""
+        text = f"{name:<{self.label}} {who}{strip} {median:>6}"
+        if self.quartiles:
+            text += f" {quartiles:>12}"
+        return text + f" {number:>5}" if self.counts else text
+
+    def _strip(self, group: str, values: Values, found: Summary) -> str:
+        """Densities as characters from the smallest to the largest value, the median as a tick."""
+        heights = _cells(values, self.limit, self.top, self.strip)
+        first, last, middle = (
+            min(int(v / self.top * self.strip), self.strip - 1)
+            for v in (found.low, found.high, found.median)
+        )
+        ramp = self.screen.ramp
+        drawn = [
+            ramp[min(int(h * len(ramp)), len(ramp) - 1)] if first <= cell <= last else " "
+            for cell, h in enumerate(heights)
+        ]
+        before, after = "".join(drawn[:middle]), "".join(drawn[middle + 1 :])
+        code = ANSI[group]
+        paint = self.screen.paint
+        return paint(before, code) + paint(self.screen.tick, 1) + paint(after, code)
+
+
+def _cells(values: Values, limit: float, top: float, cells: int) -> Values:
+    """The mean density in each of `cells` equal parts of [0, top], the densest being 1."""
+    positions, thickness = density(values, limit)
+    edges = np.linspace(0, top, cells + 1)
+    steps = np.concatenate([[0.0], np.cumsum(thickness)])
+    borders = np.concatenate([[0.0], positions + (positions[1] - positions[0]) / 2])
+    inside = np.diff(np.interp(edges, borders, steps))
+    return np.asarray(inside / inside.max())
+
+
+def curves(panels: Sequence[Curves], screen: Screen, *, title: str = "", caption: str = "") -> str:
+    """Draw numbers in [0, 1] as bars, a row for each place and series; the mean, and the extent of several.
+
+    >>> panel = Curves("blur", [5, 50], {"within": [1.0, 0.9], "across": [0.25, 0.5]})
+    >>> print(curves([panel], Screen(columns=40, unicode=False)))
+    blur
+    5  within ###################### 100.0%
+       across ######                  25.0%
+    50 within ####################    90.0%
+       across ###########             50.0%
+    """
+    labels = [str(place) for panel in panels for place in panel.places]
+    width = min(max(map(len, labels)), max(screen.columns // 4, 3))
+    series = max(len(name) for panel in panels for name in panel.series)
+    lines = screen.fold(title)
+    for panel in panels:
+        lines += screen.fold(panel.title)
+        found = {name: panel.at(name) for name in panel.series}
+        for place in next(iter(found.values())):
+            label = shorten([str(place)], width, screen.gap)[0]
+            for name in panel.series:
+                room = max(
+                    screen.columns - width - series - 2 - (20 if screen.columns >= 52 else 8),
+                    NARROWEST,
+                )
+                bar = screen.paint(_bar(found[name][place], room, screen), ANSI.get(name, 0))
+                lines.append(
+                    f"{label:<{width}} {name:<{series}} {bar} {_range(found[name][place], screen)}"
+                )
+                label = ""
+    return "\n".join([*(line.rstrip() for line in lines), *screen.fold(caption)])
+
+
+def _bar(numbers: Sequence[float], room: int, screen: Screen) -> str:
+    if not numbers:
+        return "no image"[:room].ljust(room)
+    eighths = round(sum(numbers) / len(numbers) * room * 8)
+    if not screen.unicode:
+        return ("#" * round(eighths / 8)).ljust(room)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(room)
+
+
+def _range(numbers: Sequence[float], screen: Screen) -> str:
+    if not numbers:
+        return "    -"
+    mean = f"{sum(numbers) / len(numbers):6.1%}"
+    if len(numbers) == 1 or screen.columns < 52:
+        return mean
+    return f"{mean} ({min(numbers):.0%}-{max(numbers):.0%})"
+
+
+def _plain(text: str) -> str:
+    """Text for a terminal without Unicode."""
+    return text.replace("…", "~").encode("ascii", "replace").decode()

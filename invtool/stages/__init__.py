@@ -1,0 +1,1 @@
+"""One module a command: open the inputs, run the measures, write the result."""

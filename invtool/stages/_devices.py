@@ -1,0 +1,70 @@
+"""Which device, arithmetic, threads and batch size a run takes."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+
+from invtool.errors import InvtoolError, UsageError
+
+if TYPE_CHECKING:
+    from invtool.models.capture import Layer
+
+FORWARD_MEMORY = 256 << 20  # bytes of recorded layers a forward pass may hold on the CPU
+MAX_BATCH = 256  # images; more gains nothing on the CPU
+
+
+def choose(name: str, threads: int | None = None) -> torch.device:
+    """`auto` is CUDA, else Apple's MPS, else the CPU; also settles the number of threads.
+
+    Raises UsageError for a name that is no device, InvtoolError for one that is not there.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = False  # measures differ in the third digit with TF32
+    torch.backends.cudnn.allow_tf32 = False
+    if name == "auto":
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device("mps" if torch.backends.mps.is_available() else found)
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except RuntimeError as error:
+        known = name.split(":")[0] in ("cpu", "cuda", "mps")
+        if not known:
+            raise UsageError(f"no device {name!r}; use auto, cpu, cuda, cuda:N or mps") from None
+        raise InvtoolError(f"device {name}: {str(error).splitlines()[0]}") from None
+    except AssertionError:  # a build without CUDA
+        raise InvtoolError(f"device {name}: this torch is built without it") from None
+    return device
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is bf16 where the device multiplies in it, else fp32."""
+    if name == "fp32":
+        return torch.float32
+    if name == "bf16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and _cpu_has_bf16()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether oneDNN has instructions for bf16, and not only slow emulation."""
+    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16") or flags.get("amx_tile"))
+
+
+def batch_size(asked: int | None, layers: "list[Layer]", device: torch.device) -> int:
+    """As asked, else so many images that the recorded layers fit the memory set aside for them."""
+    if asked is not None:
+        return asked
+    memory = FORWARD_MEMORY
+    if device.type == "cuda":
+        memory = torch.cuda.mem_get_info(device)[0] // 8
+    image = 4 * sum(prod(layer.shape) for layer in layers) or 1
+    largest = MAX_BATCH if device.type == "cpu" else 4096
+    return max(1, min(largest, memory // image))

@@ -1,0 +1,66 @@
+"""Images through a network, condition by condition, in batches on the device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invtool.data.sets import ImageSet
+from invtool.models.networks import Network
+from invtool.transforms import Spec
+
+
+def on_device(
+    images: ImageSet, index: NDArray[np.int64], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The images `index` (image, channel, height, width), and `index` itself, on the device."""
+    # A copy: a cached set is mapped read-only, and torch wants memory that it may write.
+    pixels = np.array(images.image[index])
+    return torch.from_numpy(pixels).to(device), torch.from_numpy(index).to(device)
+
+
+def conditions(
+    images: ImageSet,
+    index: NDArray[np.int64],
+    transforms: Sequence[Spec],
+    *,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Batches of every condition: (condition, first image, (image, channel, height, width) float)."""
+    for first in range(0, len(index), batch_size):
+        part, number = on_device(images, index[first : first + batch_size], device)
+        clean = part.float()
+        for condition, transform in enumerate(transforms):
+            yield condition, first, transform(clean, seed=seed, index=number)
+
+
+def predict(
+    network: Network,
+    images: ImageSet,
+    index: NDArray[np.int64],
+    transforms: Sequence[Spec],
+    *,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    precision: torch.dtype,
+    each: Callable[[int, int], Any] = lambda condition, first: None,
+) -> NDArray[np.int64]:
+    """Predicted category of every image under every transform, (condition, image).
+
+    `each(condition, first image)` is called before a batch runs.
+    """
+    answers = np.empty((len(transforms), len(index)), np.int64)
+    batches = conditions(images, index, transforms, batch_size=batch_size, seed=seed, device=device)
+    reduced = precision != torch.float32
+    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+        for condition, first, batch in batches:
+            each(condition, first)
+            answer = network(batch).argmax(1).cpu().numpy()
+            answers[condition, first : first + len(answer)] = answer
+    return answers

@@ -1,0 +1,85 @@
+"""What a command refuses before it imports torch: names, specs and files that cannot work."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from invtool.config import Activations, Train
+from invtool.data import specs as data_specs
+from invtool.data.specs import EMBEDDED, DataSpec
+from invtool.errors import UsageError
+from invtool.files import streams
+from invtool.models import architectures, references
+from invtool.transforms import SpecError, parse
+
+
+def transforms(texts: Sequence[str]) -> None:
+    """Raise UsageError for a transform spec that cannot be read."""
+    for text in texts:
+        try:
+            parse(text)
+        except SpecError as error:
+            raise UsageError(str(error)) from None
+
+
+def data(text: str) -> DataSpec:
+    """Raise UsageError or InvtoolError for a data spec that names nothing; a pipe must have data."""
+    spec = data_specs.parse(text)
+    if spec.name == "file":
+        streams.check_source(Path(spec.path))
+    return spec
+
+
+def measuring(config: Activations) -> Path | None:
+    """The file that `config.model` is, if any; raises where nothing could be measured on it.
+
+    A model on standard input can be looked into only later.
+    """
+    reference = references.parse(config.model)
+    transforms(config.transforms)
+    if config.data:
+        data(config.data)
+    if config.model == config.data == str(streams.STDIO):
+        raise UsageError("model and images cannot both come from standard input")
+    if reference.path is None:
+        if not config.data:
+            raise UsageError(f"{config.model} does not tell its images; give --data")
+        if not config.transforms:
+            raise UsageError(f"{config.model} was trained without a transform; give --transform")
+    return reference.path
+
+
+def training(config: Train, target: Path, *, overwrite: bool) -> None:
+    """Raise InvtoolError where a training could not start, or would overwrite something."""
+    several = len(config.seen) * config.seeds > 1
+    if len(set(config.seen)) < len(config.seen):
+        raise UsageError(f"--seen {' '.join(map(str, config.seen))} names a count twice")
+    if config.transform:
+        transforms([config.transform])
+    elif max(config.seen):
+        raise UsageError(f"--seen {max(config.seen)} needs --transform; transformed how?")
+    if not config.network.startswith(tuple(architectures.PREFIXES)):
+        architectures.check_name(config.network)
+    spec = data(config.data)
+    count = spec.options["categories"] if spec.name in EMBEDDED else None
+    if count is not None:
+        seen_count(config.seen, count, str(spec))
+    if several:
+        _folder(target, config, overwrite)
+    else:
+        streams.check(None, target, overwrite=overwrite)
+
+
+def _folder(target: Path, config: Train, overwrite: bool) -> None:
+    if target == streams.STDIO or target.is_file():
+        raise UsageError(f"{target}: several networks need a folder; use -o FOLDER/")
+    if not target.is_dir() and not target.absolute().parent.is_dir():
+        raise UsageError(f"{target}: there is no folder {target.absolute().parent}")
+    there = sorted(path.name for path in target.glob("*.st")) if target.is_dir() else []
+    if there and not overwrite:
+        raise UsageError(f"{target} holds {there[0]} already; pass --overwrite or another -o")
+
+
+def seen_count(asked: Sequence[int], categories: int, name: str) -> None:
+    """Raise UsageError where more categories are to be seen than there are."""
+    if max(asked) > categories:
+        raise UsageError(f"--seen {max(asked)}: {name} has {categories} categories")

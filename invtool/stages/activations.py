@@ -1,0 +1,183 @@
+"""Record a network's layers on clean and transformed images, written as they are computed.
+
+Memory does not grow with the number of images: a batch passes the network, each layer's values are
+copied once and handed to a thread that writes them in place while the next batch runs.
+"""
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invtool.config import Activations
+from invtool.data.sets import TEST, ImageSet
+from invtool.data.sources import open_data
+from invtool.errors import InvtoolError, UsageError
+from invtool.files import formats, hdf5, provenance
+from invtool.models import networks, references
+from invtool.models.capture import Layer, capturing, select
+from invtool.models.networks import Network
+from invtool.stages import _devices
+from invtool.stages._forward import predict
+from invtool.transforms import Spec, parse
+
+IN_FLIGHT = 2  # batches whose values wait to be written
+
+
+def run(config: Activations, model: Path, target: Path) -> None:
+    """Write an activations file of the network in `model` (or that `config.model` names)."""
+    device = _devices.choose(config.device, config.threads)
+    network = open_network(config, model, device)
+    images = open_data(config.data or _trained_on(network))
+    specs = [Spec(), *_transforms(config, network)]
+    index = images.indices(TEST, config.limit)
+    layers = select(network.layers, config.layers)
+    _check_room(layers, len(specs) * len(index), np.dtype(config.dtype), target)
+    _check_categories(network, images)
+    steps = provenance.step(config=asdict(config), inputs=[network.steps, images.steps])
+    with hdf5.create(target, "activations", steps) as out:
+        _describe(out, network, images, index, specs)
+        sizes = (len(specs), len(index))
+        slabs = {layer.name: _reserve(out, layer, sizes, config.dtype) for layer in layers}
+        batch = _devices.batch_size(config.batch_size, layers, device)
+        with _Recorder(slabs) as recorder, capturing(network.module, layers, recorder.take):
+            prediction = predict(
+                network,
+                images,
+                index,
+                specs,
+                batch_size=batch,
+                seed=config.seed,
+                device=device,
+                precision=_devices.precision(config.precision, device),
+                each=recorder.start,
+            )
+        out.array("prediction", prediction, ("condition", "image"), long_name="category answered")
+
+
+def open_network(config: Activations, model: Path, device: torch.device) -> Network:
+    """The network of a command line: a model file at `model`, or the one that the reference names."""
+    reference = references.parse(config.model)
+    if reference.path is not None:
+        reference = references.Reference(config.model, model)
+    return networks.load(
+        reference,
+        weights=Path(config.weights) if config.weights else None,
+        untrained=config.untrained,
+        size=config.size,
+        mean=config.mean,
+        std=config.std,
+        device=device,
+        seed=config.seed,
+    )
+
+
+def _trained_on(network: Network) -> str:
+    data = network.metadata.get("data")
+    if not data:
+        raise UsageError(f"{network.name} does not tell its images; give --data")
+    return str(data)
+
+
+def _transforms(config: Activations, network: Network) -> list[Spec]:
+    told = config.transforms or [network.metadata.get("transform", "")]
+    specs = [parse(text) for text in told if text]
+    if not specs:
+        raise UsageError(f"{network.name} was trained without a transform; give --transform")
+    return specs
+
+
+def _check_categories(network: Network, images: ImageSet) -> None:
+    names = network.categories
+    if names is not None and len(names) < len(images.categories):
+        raise InvtoolError(
+            f"{images.spec} has {len(images.categories)} categories, {network.name} {len(names)}"
+        )
+
+
+def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], target: Path) -> None:
+    """Raise InvtoolError before any work if the disk cannot hold the result."""
+    need = images * dtype.itemsize * sum(prod(layer.shape) for layer in layers)
+    free = shutil.disk_usage(target.parent).free
+    if need > free:
+        raise InvtoolError(
+            f"{need / 2**30:.1f} GiB of activations do not fit in {target.parent} "
+            f"({free / 2**30:.1f} GiB free); choose --layer, --limit or --dtype float16"
+        )
+
+
+def _describe(
+    out: hdf5.Writer,
+    network: Network,
+    images: ImageSet,
+    index: NDArray[np.int64],
+    specs: Sequence[Spec],
+) -> None:
+    metadata = network.metadata
+    out.array("condition", list(map(str, specs)), ("condition",), long_name="transform")
+    label = images.label[index]
+    out.array("label", label, ("image",), long_name="category number")
+    out.array("index", index, ("image",), long_name="number of the image in its data set")
+    if "seen" in metadata:
+        seen = np.isin(label, metadata["seen"]).astype(np.uint8)
+        out.array("seen", seen, ("image",), long_name="1: category seen transformed in training")
+        out.attribute("seen_categories", len(metadata["seen"]))
+        out.attribute("model_seed", metadata["training"]["seed"])
+        out.attribute("trained_with", metadata["transform"])
+    out.attribute("categories_total", len(images.categories))
+    out.attribute("categories", images.categories)
+    out.attribute("data", images.spec)
+    out.attribute("model", network.name)
+
+
+def _reserve(out: hdf5.Writer, layer: Layer, sizes: tuple[int, int], dtype: str) -> hdf5.Slab:
+    return out.reserve(
+        f"layers/{layer.name}/activation",
+        (*sizes, *layer.shape),
+        dtype,
+        ("condition", "image", *formats.UNIT_AXES[len(layer.shape)]),
+        long_name=f"output of {layer.name}",
+    )
+
+
+class _Recorder:
+    """Takes layers' values as the network computes them and writes them in a thread of its own."""
+
+    def __init__(self, slabs: dict[str, hdf5.Slab]):
+        self.slabs = slabs
+        self.at = (0, 0)
+        self.writer = ThreadPoolExecutor(1)
+        self.waiting: list[Future[None]] = []
+
+    def __enter__(self) -> "_Recorder":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if failure[0] is None:
+            self._drain(0)
+        self.writer.shutdown(cancel_futures=True)
+
+    def start(self, condition: int, first: int) -> None:
+        """The next values are those of the images from `first` on, under `condition`."""
+        self.at = condition, first
+        self._drain(IN_FLIGHT * len(self.slabs))
+
+    def take(self, name: str, value: Tensor) -> None:
+        slab = self.slabs[name]
+        kept = value.to(torch.float16 if slab.dtype == np.float16 else torch.float32)
+        values = kept.contiguous().cpu()
+        if values.data_ptr() == value.data_ptr():
+            values = values.clone()  # the network may overwrite its own
+        self.waiting.append(self.writer.submit(slab.write, self.at, values.numpy()))
+
+    def _drain(self, most: int) -> None:
+        while len(self.waiting) > most:
+            self.waiting.pop(0).result()

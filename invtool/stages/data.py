@@ -1,0 +1,37 @@
+"""Materialize a data set as an images file."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from invtool.config import Data
+from invtool.data import ImageSet, open_data, parse
+from invtool.errors import InvtoolError
+from invtool.files import hdf5, provenance
+from invtool.files.provenance import Steps
+
+
+def run(config: Data, target: Path) -> None:
+    images = open_data(parse(config.data, seed=config.seed), download=config.download)
+    steps = provenance.step(config=asdict(config), inputs=[images.steps])
+    write(images, target, steps, config.limit)
+
+
+def write(images: ImageSet, target: Path, steps: Steps, limit: int | None = None) -> None:
+    """Write an image set; `limit` keeps that many of each split, spread evenly."""
+    import numpy as np
+
+    kept = [images.indices(split, limit) for split in np.unique(images.split)]
+    if not kept:
+        raise InvtoolError(f"{images.spec}: no images in it")
+    rows = np.sort(np.concatenate(kept))
+    with hdf5.create(target, "images", steps) as out:
+        out.array(
+            "image",
+            images.image[rows],
+            ("image", "channel", "height", "width"),
+            long_name="pixels, 0 to 255",
+        )
+        out.array("label", images.label[rows], ("image",), long_name="category number")
+        out.array("split", images.split[rows], ("image",), long_name="0 training, 1 test")
+        out.attribute("categories", images.categories)
+        out.attribute("data", images.spec)

@@ -1,0 +1,189 @@
+"""I_k of every unit of an activations file, without the network and without PyTorch.
+
+A block of units is measured whole, over all images and conditions: its maxima and thresholds need
+every image. Blocks are views of the mapped file, so a file larger than the memory works, and numpy
+releases the interpreter's lock, so threads share them out.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from itertools import groupby
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from invtool.config import Invariance
+from invtool.errors import InvtoolError
+from invtool.files import hdf5, messages, provenance
+from invtool.measures import (
+    InvarianceAccumulator,
+    NotFiniteError,
+    Top1Accumulator,
+    group_accuracy,
+    group_indicator,
+    peak,
+    top1_threshold,
+)
+from invtool.stages.invariance_result import Array, Images, Score, tabulate, write
+
+BLOCK_BYTES = 64 << 20  # of activations that a thread works on at a time
+ROWS = 64  # images that stay in the cache from one measure to the next
+# What the plots need to know of the network, where the activations file tells it.
+FACTS = ("seen_categories", "categories_total", "model_seed", "architecture", "transform", "data")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's activations, (condition, image, unit...), and the blocks to cut them into."""
+
+    name: str
+    activation: Any  # a memory map, or an h5py data set where the file is chunked
+    blocks: list[slice]  # along the first unit axis
+
+    @property
+    def unit_shape(self) -> tuple[int, ...]:
+        return tuple(self.activation.shape[2:])
+
+
+def run(config: Invariance, source: Path, target: Path, form: str) -> None:
+    """Measure the activations file `source` and write `target` as table, json, csv or h5."""
+    threads = config.threads or len(os.sched_getaffinity(0))
+    with hdf5.open(source, ("activations",)) as file:
+        images = _images(file)
+        layers = [_layer(file, name, threads) for name in _chosen(file, config.layers)]
+        steps = provenance.step(config=asdict(config), inputs=[file.steps])
+        scores = _scores(layers, images, config.tau, threads)
+        if form == "h5":
+            write(target, scores, images, config.tau, steps)
+        else:
+            tabulate(target, scores, images, config.tau, form, steps)
+
+
+def _images(file: hdf5.Reader) -> Images:
+    conditions = [str(name) for name in file.array("condition")]
+    if conditions[:1] != ["none"]:
+        raise InvtoolError(f"{file.label}: its first condition is not 'none'")
+    if len(conditions) == 1:
+        raise InvtoolError(
+            f"{file.label}: only untransformed images; activations of a transform are wanted"
+        )
+    label = file.array("label")
+    if not len(label):
+        raise InvtoolError(f"{file.label}: no images in it")
+    seen = file.array("seen") if "seen" in file else None
+    if seen is None:
+        messages.note(
+            f"{file.label} does not say which images are of seen categories; all are one group"
+        )
+    known = "prediction" in file
+    accuracy = group_accuracy(file.array("prediction"), label, seen) if known else None
+    members = group_indicator(seen, len(label), np.zeros(1), np) != 0
+    return Images(file.label, conditions, label, seen, members, accuracy, _facts(file, label, seen))
+
+
+def _facts(file: hdf5.Reader, label: Array, seen: Array | None) -> dict[str, Any]:
+    facts = {name: file.attribute(name) for name in FACTS}
+    if facts["categories_total"] is None:
+        facts["categories_total"] = len(np.unique(label))
+    if facts["seen_categories"] is None and seen is not None:
+        facts["seen_categories"] = len(np.unique(label[seen != 0]))
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _chosen(file: hdf5.Reader, patterns: tuple[str, ...]) -> list[str]:
+    """The layers that match any pattern, in network order; `penultimate` and `all` are words."""
+    present = file.layers()
+    if not present:
+        raise InvtoolError(f"{file.label}: no layers in it")
+    words = {"all": "*", "penultimate": str(file.attribute("penultimate", present[-1]))}
+    chosen: set[str] = set()
+    for pattern in patterns:
+        wanted = words.get(pattern, pattern)
+        found = [name for name in present if name == wanted or fnmatchcase(name, wanted)]
+        if not found:
+            near = get_close_matches(pattern, present, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvtoolError(
+                f"{file.label}: no layer {pattern!r}; it has {', '.join(present)}{hint}"
+            )
+        chosen.update(found)
+    return [name for name in present if name in chosen]
+
+
+def _layer(file: hdf5.Reader, name: str, threads: int) -> Layer:
+    activation = file.view(f"layers/{name}/activation")
+    if 0 in activation.shape:
+        raise InvtoolError(f"{file.label}: layer {name!r} is empty")
+    wide = activation.shape[2]
+    most = BLOCK_BYTES * wide // activation.nbytes
+    width = max(min(most, -(-wide // threads)), 1)
+    return Layer(name, activation, [slice(at, at + width) for at in range(0, wide, width)])
+
+
+def _scores(
+    layers: list[Layer], images: Images, tau: float, threads: int
+) -> Iterator[tuple[str, Score]]:
+    """Each layer's name and score, as soon as its blocks are done."""
+    tasks = [(layer, block) for layer in layers for block in layer.blocks]
+
+    def measure(task: tuple[Layer, slice]) -> tuple[Layer, Score]:
+        return task[0], _block(*task, images, tau)
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = messages.progress(
+            pool.map(measure, tasks), total=len(tasks), label="invariance", unit="blocks"
+        )
+        for name, parts in groupby(done, key=lambda pair: pair[0].name):
+            layer, blocks = zip(*parts, strict=True)
+            score = Score.joined(blocks).shaped(layer[0].unit_shape)
+            _warn_of_negatives(name, score, images)
+            yield name, score
+
+
+def _block(layer: Layer, block: slice, images: Images, tau: float) -> Score:
+    part = np.asarray(layer.activation[:, :, block])
+    part = part.reshape(*part.shape[:2], -1)  # (condition, image, unit)
+    if part.dtype.itemsize < 4:
+        part = part.astype(np.float32)  # once: half precision is slow to compare
+    try:
+        return _score(part, images.seen, tau)
+    except NotFiniteError as error:
+        unit = block.start * prod(layer.unit_shape[1:]) + error.unit
+        raise InvtoolError(
+            f"{images.source}: unit {unit} of layer {layer.name!r} holds {error.value};"
+            " finite numbers are wanted"
+        ) from None
+
+
+def _score(part: Array, seen: Array | None, tau: float) -> Score:
+    clean = part[0]
+    highest, threshold = peak(clean), top1_threshold(clean)
+    results, tops = [], []
+    active_units = np.zeros((len(part) - 1, len(clean)), np.int64)
+    for transform, moved in enumerate(part[1:]):
+        total = InvarianceAccumulator(np.maximum(highest, peak(moved)), tau=tau)
+        top = Top1Accumulator(threshold)
+        for start in range(0, len(clean), ROWS):
+            rows = slice(start, start + ROWS)
+            group = None if seen is None else seen[rows]
+            active_units[transform, rows] = total.update(clean[rows], moved[rows], group)
+            top.update(clean[rows], moved[rows])
+        results.append(total.result())
+        tops.append(top.result())
+    invariance, active_images, negative = map(np.stack, zip(*results, strict=True))
+    return Score(invariance, active_images, negative, np.stack(tops), active_units)
+
+
+def _warn_of_negatives(name: str, score: Score, images: Images) -> None:
+    negative = score.negative.any(axis=0)
+    if negative.any():
+        messages.warn(
+            f"{images.source}: {np.count_nonzero(negative):,} of {negative.size:,} units of layer"
+            f" {name!r} respond below 0, where I_k is not defined"
+        )

@@ -1,0 +1,310 @@
+"""Train networks that see some categories transformed, and say how they came out."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from invtool.config import Train
+from invtool.data.seen import seen_categories
+from invtool.data.sets import TEST, TRAIN, ImageSet
+from invtool.data.sources import open_data
+from invtool.errors import InvtoolError
+from invtool.files import messages, models, provenance, streams
+from invtool.files.provenance import Steps
+from invtool.measures import GROUPS, group_accuracy
+from invtool.models.architectures import build
+from invtool.models.networks import Network
+from invtool.models.normalization import PER_IMAGE
+from invtool.stages import _devices, _refusals
+from invtool.stages._forward import predict
+from invtool.training import checkpoints
+from invtool.training.draws import Draws
+from invtool.training.loop import Epoch, Trainer, TrainingImages
+from invtool.training.recipes import Recipe, recipe
+from invtool.transforms import Spec, parse
+
+EPOCH_TEST = 500  # test images that each epoch's line reports on
+TEST_BATCH = 250
+Accuracy = dict[str, dict[str, float | None]]  # condition -> group -> share; None: no image
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train."""
+
+    config: Train
+    seen: int
+    seed: int
+    target: Path
+    resume: bool
+
+
+def run(config: Train, target: Path) -> list[dict[str, Any]]:
+    """Train one network to the file `target`, or several into that folder; a row of results each.
+
+    Raises InvtoolError, and leaves no file of the network concerned, if a training diverges.
+    """
+    return _run(config, target, going_on=False)
+
+
+def resume(target: Path) -> list[dict[str, Any]]:
+    """Go on with the run that wrote to `target`, with the settings it was given.
+
+    Raises InvtoolError if there is nothing to go on with.
+    """
+    return _run(_settings(target), target, going_on=True)
+
+
+def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]:
+    device = _devices.choose(config.device, config.threads)
+    precision = _devices.precision(config.precision, device)
+    images = open_data(config.data)
+    _refusals.seen_count(config.seen, len(images.categories), images.spec)
+    rows = []
+    for job in _jobs(config, target, going_on):
+        if going_on and job.target.exists():
+            messages.note(f"{job.target} is finished already")
+            rows.append(_row(job, models.read_metadata(job.target)["accuracy"]))
+        else:
+            rows.append(_train(job, images, device, precision))
+    return rows
+
+
+def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
+    """The networks of a run: one for each count of seen categories and each seed."""
+    seeds = range(config.seed, config.seed + config.seeds)
+    pairs = [(seen, seed) for seen in config.seen for seed in seeds]
+    if len(pairs) == 1:
+        return [Job(config, *pairs[0], target, resume)]
+    target.mkdir(exist_ok=True)
+    return [
+        Job(config, seen, seed, target / f"seen{seen}-seed{seed}.st", resume)
+        for seen, seed in pairs
+    ]
+
+
+def _settings(target: Path) -> Train:
+    """What the unfinished run that wrote to `target` was told."""
+    checkpoint = checkpoints.checkpoint_path(target)
+    found = sorted(target.glob("*.st")) if target.is_dir() else [checkpoint]
+    if not any(path.exists() for path in found):
+        what = (
+            f"{target} is finished"
+            if target.is_file()
+            else f"{target}: no checkpoint to go on from"
+        )
+        raise InvtoolError(what)
+    told = models.read_metadata(found[0]).get("run")
+    if not isinstance(told, dict):
+        raise InvtoolError(f"{found[0]}: not a checkpoint of invtool train")
+    return Train(**{**told, "seen": tuple(told["seen"])})
+
+
+def _train(
+    job: Job, images: ImageSet, device: torch.device, precision: torch.dtype
+) -> dict[str, Any]:
+    run = _Run(job, images, device, precision)
+    try:
+        return run.finish()
+    except InvtoolError:
+        run.withdraw()
+        raise
+
+
+class _Run:
+    """The training of one network: trainer, checkpoint, log and model file."""
+
+    def __init__(self, job: Job, images: ImageSet, device: torch.device, precision: torch.dtype):
+        self.job, self.images, self.device, self.precision = job, images, device, precision
+        self.transform = parse(job.config.transform or "none")
+        self.seen = seen_categories(len(images.categories), job.seen, job.seed)
+        self.recipe = _recipe(job.config)
+        self.piped = not _is_file(job.target)
+        self.checkpoint = checkpoints.checkpoint_path(job.target)
+        self.log = job.target.with_suffix(".jsonl")
+        self.steps = self._steps()
+        self.network = self._network()
+        self.trainer = self._trainer()
+        self.saved = time.monotonic()
+        if job.resume and self.checkpoint.exists():
+            checkpoints.restore(self.checkpoint, self.network.module, self.trainer.optimizer)
+            self.trainer.step = models.read_metadata(self.checkpoint)["step"]
+            self._cut_log()
+        elif not self.piped:
+            self.log.write_text("")
+            self._save_checkpoint()
+
+    def _steps(self) -> Steps:
+        if self.job.resume and self.checkpoint.exists():
+            return models.steps_of(models.read_metadata(self.checkpoint))
+        config = {**asdict(self.job.config), "seen": self.job.seen, "seed": self.job.seed}
+        return provenance.step(config=config, inputs=[self.images.steps])
+
+    def _network(self) -> Network:
+        channels, height, width = self.images.image.shape[1:]
+        arguments = {
+            "categories": len(self.images.categories),
+            "channels": channels,
+            "height": height,
+            "width": width,
+        }
+        module = build(self.job.config.network, arguments, seed=self.job.seed)
+        module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Network(
+            module=module,
+            name=self.job.config.network,
+            input=(channels, height, width),
+            normalization=PER_IMAGE,
+            metadata={"architecture": {"name": self.job.config.network, "arguments": arguments}},
+        )
+
+    def _trainer(self) -> Trainer:
+        index = self.images.indices(TRAIN)
+        label = self.images.label[index]
+        mask = np.zeros(len(self.images.categories), bool)
+        mask[self.seen] = True
+        on_device = TrainingImages(
+            torch.from_numpy(np.array(self.images.image[index])).to(self.device),
+            torch.from_numpy(label).to(self.device),
+            torch.from_numpy(index).to(self.device),
+        )
+        return Trainer(
+            self.network.module,
+            self.network.prepared,
+            on_device,
+            Draws(label, mask, self.job.seed),
+            self.transform,
+            self.recipe,
+            self.precision,
+        )
+
+    def finish(self) -> dict[str, Any]:
+        trainer = self.trainer
+        name = f"seen {self.job.seen}, seed {self.job.seed}"
+        epochs = messages.progress(
+            trainer.run(self._after_step),
+            total=trainer.steps * trainer.batch,
+            done=trainer.step * trainer.batch,
+            label=name,
+            unit="images",
+            size=trainer.steps_per_epoch * trainer.batch,
+        )
+        for epoch in epochs:
+            self._after_epoch(epoch)
+        accuracy = self._accuracy(self.images.indices(TEST))
+        self.network.module.eval()
+        with streams.writing(self.job.target) as partial:
+            models.save(partial, _cpu_state(self.network), self._metadata(accuracy), self.steps)
+        if not self.piped:
+            self.checkpoint.unlink()
+        return _row(self.job, accuracy)
+
+    def withdraw(self) -> None:
+        """A training that came to nothing leaves nothing."""
+        for path in (self.checkpoint, self.log):
+            if not self.piped:
+                path.unlink(missing_ok=True)
+
+    def _after_step(self, step: int) -> None:
+        if not self.piped and time.monotonic() - self.saved > self.job.config.checkpoint_every:
+            self._save_checkpoint()
+
+    def _after_epoch(self, epoch: Epoch) -> None:
+        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST))
+        if self.piped:
+            return
+        with self.log.open("a") as log:
+            log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
+        self._save_checkpoint()
+
+    def _save_checkpoint(self) -> None:
+        metadata = {**self._metadata({}), "step": self.trainer.step}
+        checkpoints.save(
+            self.checkpoint, self.network.module, self.trainer.optimizer, metadata, self.steps
+        )
+        self.saved = time.monotonic()
+
+    def _cut_log(self) -> None:
+        """Drop lines of epochs that the checkpoint does not hold."""
+        done = self.trainer.step // self.trainer.steps_per_epoch
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.log.write_text("".join(line + "\n" for line in lines[:done]))
+
+    def _accuracy(self, index: NDArray[np.int64]) -> Accuracy:
+        self.network.module.eval()
+        specs = [Spec()] if not self.transform.steps else [Spec(), self.transform]
+        prediction = predict(
+            self.network,
+            self.images,
+            index,
+            specs,
+            batch_size=TEST_BATCH,
+            seed=self.job.seed,
+            device=self.device,
+            precision=self.precision,
+        )
+        label = self.images.label[index]
+        shares = group_accuracy(prediction, label, np.isin(label, self.seen))
+        return {
+            str(spec): dict(zip(GROUPS, map(_share, row.tolist()), strict=True))
+            for spec, row in zip(specs, shares, strict=True)
+        }
+
+    def _metadata(self, accuracy: Accuracy) -> dict[str, Any]:
+        channels, height, width = self.network.input
+        return {
+            **self.network.metadata,
+            "input": {"channels": channels, "height": height, "width": width},
+            "normalization": self.network.normalization,
+            "categories": self.images.categories,
+            "data": self.images.spec,
+            "transform": str(self.transform) if self.transform.steps else "",
+            "seen": self.seen.tolist(),
+            "training": {
+                **asdict(self.recipe),
+                "seed": self.job.seed,
+                "recipe": self.job.config.recipe,
+            },
+            "run": asdict(self.job.config),
+            "accuracy": accuracy,
+        }
+
+
+def _recipe(config: Train) -> Recipe:
+    told: dict[str, Any] = {
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+    }
+    return replace(recipe(config.recipe), **{k: v for k, v in told.items() if v is not None})
+
+
+def _row(job: Job, accuracy: Accuracy) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": job.target.name, "seen": job.seen, "seed": job.seed}
+    for condition, groups in accuracy.items():
+        name = "untransformed" if condition == "none" else "transformed"
+        for group in ("seen", "unseen"):
+            share = groups[group]
+            row[f"{name} {group}"] = float("nan") if share is None else share
+    return row
+
+
+def _share(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if np.isnan(value) else value
+
+
+def _cpu_state(network: Network) -> dict[str, torch.Tensor]:
+    return {name: t.detach().cpu() for name, t in network.module.state_dict().items()}
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a model there can have a log and a checkpoint beside it: no pipe, no device."""
+    return path != streams.STDIO and (path.is_file() or not path.exists())

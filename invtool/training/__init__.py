@@ -1,0 +1,1 @@
+"""The training loop of the across-category paradigm, its recipes and its checkpoints."""

@@ -1,0 +1,60 @@
+"""The state of an unfinished training, whole on disk at every moment.
+
+Nothing random needs saving: every draw, dropout mask and noise is a function of the seed and the
+step, so weights, momentum and the number of steps done are all that a run needs to go on.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from invtool.errors import InvtoolError
+from invtool.files import models, streams
+from invtool.files.provenance import Steps
+
+WEIGHT, MOMENTUM = "weight.", "momentum."
+
+
+def checkpoint_path(model: Path) -> Path:
+    """Where the checkpoint of a model file lies: `a.st` has `a.checkpoint.st`."""
+    return model.with_name(f"{model.stem}.checkpoint{model.suffix}")
+
+
+def save(
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    metadata: dict[str, Any],
+    steps: Steps,
+) -> None:
+    tensors = {WEIGHT + name: tensor for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if buffer is not None:
+            tensors[MOMENTUM + name] = buffer
+    with streams.writing(path) as partial:
+        models.save(partial, {k: t.detach().cpu() for k, t in tensors.items()}, metadata, steps)
+
+
+def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put weights and momentum back where `save` took them.
+
+    Raises InvtoolError if the file is not whole or belongs to another network.
+    """
+    tensors = models.load_tensors(path)
+    weights = _under(WEIGHT, tensors)
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InvtoolError(f"{path}: not of this network ({str(error).splitlines()[0]})") from None
+    momentum = _under(MOMENTUM, tensors)
+    for name, parameter in module.named_parameters():
+        if name in momentum:
+            buffer = torch.empty_like(parameter).copy_(momentum[name])  # keeps the memory format
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,133 @@
+"""Stochastic gradient descent on images that lie on the device, transformed in the batch."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from invtool.errors import InvtoolError
+from invtool.training.draws import Draws
+from invtool.training.recipes import Recipe
+from invtool.transforms import Spec
+
+MIX = 0x9E3779B97F4A7C15  # spreads (seed, step) over 64 bits
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Training images on the device.
+
+    image: (image, channel, height, width) uint8 or float32 in 0..255
+    label: (image,) int64
+    index: (image,) int64, number of each image in its data set, which keys its noise
+    """
+
+    image: Tensor
+    label: Tensor
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to: mean loss, share right on the images as shown, speed."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+    images_per_second: float
+
+
+class Trainer:
+    """One network's training; `run` goes on from where it stands."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        normalize: Callable[[Tensor], Tensor],
+        images: TrainingImages,
+        draws: Draws,
+        transform: Spec,
+        recipe: Recipe,
+        precision: torch.dtype,
+    ):
+        self.module, self.normalize, self.images = module, normalize, images
+        self.draws, self.transform, self.recipe = draws, transform, recipe
+        self.precision = precision
+        self.device = images.image.device
+        self.batch = min(recipe.batch_size, len(images.label))
+        self.steps_per_epoch = len(images.label) // self.batch
+        self.steps = recipe.epochs * self.steps_per_epoch
+        self.step = 0
+        self.optimizer = torch.optim.SGD(
+            module.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+    def run(self, after_step: Callable[[int], Any]) -> Iterator[Epoch]:
+        """Train to the end, yielding after each epoch and calling `after_step(step)` after a step.
+
+        Raises InvtoolError when the loss is no longer a number.
+        """
+        while self.step < self.steps:
+            yield self._epoch(self.step // self.steps_per_epoch, after_step)
+
+    def _epoch(self, epoch: int, after_step: Callable[[int], Any]) -> Epoch:
+        count = self.steps_per_epoch * self.batch
+        image, transformed = self.draws.epoch(epoch, count)
+        first = self.step - epoch * self.steps_per_epoch
+        total = torch.zeros(2, device=self.device)  # loss, right
+        began = time.perf_counter()
+        self.module.train()
+        for at in range(first * self.batch, count, self.batch):
+            part = slice(at, at + self.batch)
+            total += self._step(image[part], transformed[part], epoch)
+            self.step += 1
+            after_step(self.step)
+        done = self.steps_per_epoch - first
+        loss, right = (total / torch.tensor([done, done * self.batch], device=self.device)).tolist()
+        if not np.isfinite(loss):
+            raise InvtoolError(
+                f"the loss is {loss} after epoch {epoch + 1}: training diverged; "
+                f"lower --learning-rate (now {self.recipe.learning_rate:g})"
+            )
+        seconds = time.perf_counter() - began
+        rate = self.recipe.rate(self.step - 1, self.steps)
+        return Epoch(epoch + 1, loss, right, rate, done * self.batch / seconds)
+
+    def _step(self, image: NDArray[np.int64], transformed: NDArray[np.bool_], epoch: int) -> Tensor:
+        rows = torch.from_numpy(image).to(self.device)
+        x = self.images.image[rows].float()
+        label = self.images.label[rows]
+        chosen = torch.from_numpy(np.flatnonzero(transformed)).to(self.device)
+        if len(chosen):
+            index = self.images.index[rows[chosen]]
+            x[chosen] = self.transform(x[chosen], seed=_mix(self.draws.seed, epoch), index=index)
+        torch.manual_seed(_mix(self.draws.seed, self.step))  # dropout's masks
+        x = self.normalize(x).contiguous(memory_format=torch.channels_last)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.step, self.steps)
+        reduced = self.precision != torch.float32
+        with torch.autocast(self.device.type, self.precision, enabled=reduced):
+            logits = self.module(x)
+        logits = logits.float()
+        loss = cross_entropy(logits, label, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        right = (logits.detach().argmax(1) == label).sum()
+        return torch.stack([loss.detach(), right])
+
+
+def _mix(seed: int, number: int) -> int:
+    return (seed + (number + 1) * MIX) % 2**63

@@ -1,0 +1,61 @@
+"""Image transforms: a batch of images in, a batch of images out, and the table that names them.
+
+Images are float tensors (image, channel, height, width) in 0..255. Every transform is a pure
+function that runs where the batch lies, is never clipped, and is keyed, if it is random, by
+(seed, image index). Importing this package does not import torch; the first transform does.
+
+>>> import torch
+>>> from invtool.transforms import contrast_inversion, parse
+>>> image = torch.full((1, 3, 4, 4), 55.0)
+>>> contrast_inversion(image).unique().tolist()
+[200.0]
+>>> parse("contrast-inversion+rot180")(image).shape
+torch.Size([1, 3, 4, 4])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from invtool.transforms.registry import TRANSFORMS, Parameter, Transform
+from invtool.transforms.specs import Spec, SpecError, Step, parse
+
+if TYPE_CHECKING:
+    from invtool.transforms.color import color_rotation, contrast_inversion, grayscale
+    from invtool.transforms.convolution import blur, high_pass, horizontal_filter, vertical_filter
+    from invtool.transforms.geometry import rot90, rot180, rotate, thinning
+    from invtool.transforms.noise import salt_pepper, white_noise
+
+__all__ = [
+    "TRANSFORMS",
+    "Parameter",
+    "Spec",
+    "SpecError",
+    "Step",
+    "Transform",
+    "blur",
+    "color_rotation",
+    "contrast_inversion",
+    "grayscale",
+    "high_pass",
+    "horizontal_filter",
+    "parse",
+    "rot90",
+    "rot180",
+    "rotate",
+    "salt_pepper",
+    "thinning",
+    "vertical_filter",
+    "white_noise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a transform's module (and torch) when the transform is first asked for."""
+    entry = TRANSFORMS.get(name.replace("_", "-"))
+    if entry is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{entry.module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

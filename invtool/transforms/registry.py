@@ -1,0 +1,179 @@
+"""The table of transforms: names, parameters, units, families and sources. Free of torch.
+
+To add a transform, write its function in a module beside this one and append one `Transform` to
+the tuple below: the spec grammar, the list, the help and the contact sheet read it from here. The
+function's name is the transform's, with underscores; its keywords are the parameters'.
+
+A source is the short name of a paper and a place in it: *categories* is the paper on robustness
+across categories and invariant neurons, *sensitivity* the one on the Invariant Transformer Net.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Family = Literal["color", "convolution", "noise", "geometric"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number of a transform: its default, its unit and the closed range that it may take."""
+
+    name: str
+    default: float
+    unit: str
+    low: float
+    high: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One entry of the table. `strength` names the parameter that calibration raises by `step`."""
+
+    name: str
+    family: Family
+    module: str
+    help: str
+    source: str
+    parameters: tuple[Parameter, ...] = ()
+    random: bool = False
+    strength: str | None = None
+    step: float | None = None
+
+    @property
+    def function(self) -> "Callable[..., Tensor]":
+        """The function itself; the first use imports torch."""
+        module = import_module(f"invtool.transforms.{self.module}")
+        function: Callable[..., Tensor] = getattr(module, self.name.replace("-", "_"))
+        return function
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name; KeyError if there is none."""
+        return {parameter.name: parameter for parameter in self.parameters}[name]
+
+    def row(self) -> dict[str, Any]:
+        """The entry as one row of a table; the columns of several parameters are lists."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "parameter": [parameter.name for parameter in self.parameters],
+            "default": [parameter.default for parameter in self.parameters],
+            "unit": [parameter.unit for parameter in self.parameters],
+            "range": [[parameter.low, parameter.high] for parameter in self.parameters],
+            "random": self.random,
+            "help": self.help,
+            "source": self.source,
+        }
+
+
+_TABLE = (
+    Transform(
+        name="grayscale",
+        family="color",
+        module="color",
+        help="luminance in three equal channels",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="color-rotation",
+        family="color",
+        module="color",
+        help="hue turned by 180 degrees in HSV",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="contrast-inversion",
+        family="convolution",
+        module="color",
+        help="255 minus the pixel",
+        source="categories, section 3",
+    ),
+    Transform(
+        name="blur",
+        family="convolution",
+        module="convolution",
+        help="Gaussian blur",
+        source="categories, appendix B",
+        parameters=(Parameter("sigma", 2.0, "px", 0.0, 64.0, "standard deviation"),),
+        strength="sigma",
+        step=0.5,
+    ),
+    Transform(
+        name="horizontal-filter",
+        family="convolution",
+        module="convolution",
+        help="3x3 filter, each row [-1, 0, 1]",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="vertical-filter",
+        family="convolution",
+        module="convolution",
+        help="3x3 filter, each column [-1, 0, 1]",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="high-pass",
+        family="convolution",
+        module="convolution",
+        help="5x5 filter, middle row and column [-1, 2, 4, 2, -1], sum 0",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="white-noise",
+        family="noise",
+        module="noise",
+        help="Gaussian noise added to every value",
+        source="categories, appendix B",
+        parameters=(Parameter("sigma", 75.0, "gray levels", 0.0, 1000.0, "standard deviation"),),
+        random=True,
+        strength="sigma",
+        step=25.0,
+    ),
+    Transform(
+        name="salt-pepper",
+        family="noise",
+        module="noise",
+        help="pixels set to 0 or 255 with equal chance",
+        source="categories, appendix B",
+        parameters=(Parameter("share", 0.5, "1", 0.0, 1.0, "chance of each pixel to be set"),),
+        random=True,
+    ),
+    Transform(
+        name="rot90",
+        family="geometric",
+        module="geometry",
+        help="turned by 90 degrees anticlockwise",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="rot180",
+        family="geometric",
+        module="geometry",
+        help="turned by 180 degrees",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="thinning",
+        family="geometric",
+        module="geometry",
+        help="width halved, zeros on both sides",
+        source="categories, appendix B",
+    ),
+    Transform(
+        name="rotate",
+        family="geometric",
+        module="geometry",
+        help="turned anticlockwise about the center, zeros outside",
+        source="sensitivity, Rotation",
+        parameters=(Parameter("degrees", 30.0, "degrees", -360.0, 360.0, "angle"),),
+    ),
+)
+
+TRANSFORMS: dict[str, Transform] = {entry.name: entry for entry in _TABLE}
+"""Every transform by its name in specs, in the order of the papers' figures."""

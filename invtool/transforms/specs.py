@@ -1,0 +1,170 @@
+"""Transform specs: text such as `blur:sigma=3+white-noise`, parsed, printed and applied.
+
+    spec       = "none" | step { "+" step }
+    step       = name [ ":" parameter { "," parameter } ]
+    parameter  = key "=" number
+
+Steps apply from left to right. A parameter that is left out has the default of the registry, and is
+written out in the canonical text, so that a file that records it says what was done.
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from invtool.transforms.registry import TRANSFORMS, Parameter, Transform
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+IDENTITY = "none"
+
+
+class SpecError(ValueError):
+    """A transform spec that cannot be read, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transform with the value of each of its parameters, in the registry's order."""
+
+    name: str
+    values: tuple[float, ...]
+
+    @property
+    def transform(self) -> Transform:
+        """The registry's entry."""
+        return TRANSFORMS[self.name]
+
+    def __str__(self) -> str:
+        pairs = zip(self.transform.parameters, self.values, strict=True)
+        text = ",".join(f"{parameter.name}={_text(value)}" for parameter, value in pairs)
+        return f"{self.name}:{text}" if text else self.name
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A chain of transforms; called, it maps a batch of images. No steps at all is the identity.
+
+    >>> import torch
+    >>> spec = parse("grayscale+rotate:degrees=90")
+    >>> str(spec)
+    'grayscale+rotate:degrees=90'
+    >>> spec(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def random(self) -> bool:
+        """Whether the result depends on the seed and the image index."""
+        return any(step.transform.random for step in self.steps)
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.steps)) or IDENTITY
+
+    def __call__(self, image: "Tensor", seed: int = 0, index: "Tensor | None" = None) -> "Tensor":
+        """Transform (image, channel, height, width), float in 0..255; nothing is clipped.
+
+        A random step draws by (seed, its place in the chain, index), so that two equal steps add
+        different noise. `index` (image) int64 is by default 0, 1, 2, ...
+        """
+        for place, step in enumerate(self.steps):
+            transform = step.transform
+            names = [parameter.name for parameter in transform.parameters]
+            keywords = dict(zip(names, step.values, strict=True))
+            if transform.random:
+                step_seed = _seed_of(seed, place)
+                image = transform.function(image, **keywords, seed=step_seed, index=index)
+            else:
+                image = transform.function(image, **keywords)
+        return image
+
+
+def parse(text: str) -> Spec:
+    """Read a spec. SpecError, a ValueError, says in one sentence what is wrong with it.
+
+    >>> str(parse("blur"))
+    'blur:sigma=2'
+    >>> parse("none").steps
+    ()
+    >>> parse("blurr")
+    Traceback (most recent call last):
+    invtool.transforms.specs.SpecError: no transform 'blurr'; did you mean 'blur'? \
+`invtool transform --list` shows them all
+    """
+    if text.strip() == IDENTITY:
+        return Spec()
+    return Spec(tuple(_step(part.strip(), text) for part in text.split("+")))
+
+
+def _step(part: str, text: str) -> Step:
+    name, colon, settings = part.partition(":")
+    if not name:
+        raise SpecError(
+            f"transform spec {text!r} has an empty step; "
+            f"write NAME:KEY=VALUE, steps joined by +, or {IDENTITY!r}"
+        )
+    if name == IDENTITY:
+        raise SpecError(f"{IDENTITY!r} stands alone; in {text!r} it is joined to other steps")
+    transform = TRANSFORMS.get(name)
+    if transform is None:
+        raise SpecError(_unknown(name))
+    given = dict(_setting(setting, transform) for setting in settings.split(",") if colon)
+    if len(given) < settings.count(",") + bool(colon):
+        raise SpecError(f"{part!r} gives a parameter of {name!r} twice")
+    values = [given.get(parameter.name, parameter.default) for parameter in transform.parameters]
+    return Step(name, tuple(values))
+
+
+def _setting(setting: str, transform: Transform) -> tuple[str, float]:
+    key, equals, number = (part.strip() for part in setting.partition("="))
+    names = [parameter.name for parameter in transform.parameters]
+    if not names:
+        raise SpecError(
+            f"transform {transform.name!r} has no parameters, but {setting!r} was given"
+        )
+    if not equals:
+        raise SpecError(
+            f"{setting!r} is no setting of {transform.name!r}; write {_listed(names)}=NUMBER"
+        )
+    if key not in names:
+        raise SpecError(
+            f"transform {transform.name!r} has no parameter {key!r}; it has {_listed(names)}"
+        )
+    return key, _value(number, transform, transform.parameter(key))
+
+
+def _value(number: str, transform: Transform, parameter: Parameter) -> float:
+    label = f"{parameter.name} of {transform.name!r}"
+    try:
+        value = float(number)
+    except ValueError:
+        raise SpecError(f"{label} is a number ({parameter.unit}), not {number!r}") from None
+    if not parameter.low <= value <= parameter.high:
+        bounds = f"{_text(parameter.low)} to {_text(parameter.high)} {parameter.unit}"
+        raise SpecError(f"{label} is within {bounds}, not {number}")
+    return value + 0.0  # -0 becomes 0
+
+
+def _unknown(name: str) -> str:
+    nearest = difflib.get_close_matches(name.lower(), TRANSFORMS, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"no transform {name!r}; {hint}`invtool transform --list` shows them all"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _text(value: float) -> str:
+    """The shortest text that reads back as the same number: 2, 0.5, 1e-05."""
+    return str(int(value)) if value == math.trunc(value) else repr(value)
+
+
+def _seed_of(seed: int, place: int) -> int:
+    """The seed itself for the first step, one far from every seed that people type for others."""
+    return (seed + place * 0x9E3779B97F4A7C15) % 2**64

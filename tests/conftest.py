@@ -1,0 +1,182 @@
+"""What many tests need: the command line in a subprocess, and a small file of each kind."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from invtool.files import hdf5
+
+INVTOOL = [sys.executable, "-m", "invtool"]
+STEPS = [
+    {
+        "id": "train.00000001",
+        "previous": [],
+        "version": "0.1.0",
+        "command": "invtool train --seen 2 --transform blur -o model.st",
+        "reads": [],
+        "writes": [],
+        "config": {"transform": "blur"},
+        "time": "2026-01-01T00:00:00Z",
+        "python": "3.11.7",
+        "torch": "2.8.0",
+        "device": "cpu",
+    },
+    {
+        "id": "activations.00000002",
+        "previous": ["train.00000001"],
+        "version": "0.1.0",
+        "command": "invtool activations model.st --layer 'conv*'",
+        "reads": ["model.st"],
+        "writes": ["-"],
+        "config": {},
+        "time": "2026-01-01T00:01:00Z",
+        "python": "3.11.7",
+        "torch": "2.8.0",
+        "device": "cpu",
+    },
+    {
+        "id": "invariance.00000003",
+        "previous": ["activations.00000002"],
+        "version": "0.1.0",
+        "command": "invtool invariance -o result.h5",
+        "reads": ["-"],
+        "writes": ["result.h5"],
+        "config": {},
+        "time": "2026-01-01T00:01:01Z",
+        "python": "3.11.7",
+        "torch": None,
+        "device": None,
+    },
+]
+CATEGORIES = ["ann", "bob", "cy", "di"]
+Runner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def invtool(tmp_path: Path) -> Runner:
+    """`invtool("inspect", path)`: run the command in tmp_path, with text in and out."""
+
+    def run(
+        *args: str | Path, env: Mapping[str, str] | None = None, **extra: Any
+    ) -> subprocess.CompletedProcess[str]:
+        given: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, **extra}
+        if "input" not in given:
+            given.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(
+            [*INVTOOL, *map(str, args)], env={**os.environ, **(env or {})}, timeout=120, **given
+        )
+
+    return run
+
+
+def write_images(path: Path, count: int = 12, steps: Any = None) -> Path:
+    rng = np.random.default_rng(0)
+    with hdf5.create(path, "images", STEPS[:1] if steps is None else steps) as out:
+        out.attribute("categories", CATEGORIES)
+        out.array(
+            "image",
+            rng.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8),
+            ("image", "channel", "height", "width"),
+            long_name="Pixels",
+        )
+        out.array("label", np.arange(count) % 4, ("image",), long_name="Category number")
+        out.array("split", (np.arange(count) % 2).astype(np.uint8), ("image",))
+    return path
+
+
+def write_activations(path: Path, count: int = 12, dtype: str = "float32") -> Path:
+    rng = np.random.default_rng(0)
+    dims = ("condition", "image", "channel", "height", "width")
+    with hdf5.create(path, "activations", STEPS[:2]) as out:
+        out.array("condition", ["none", "blur"], ("condition",))
+        out.array("label", np.arange(count) % 4, ("image",))
+        out.array("seen", (np.arange(count) % 4 < 2).astype(np.uint8), ("image",))
+        out.array("index", np.arange(count), ("image",))
+        out.array("prediction", np.zeros((2, count), np.int64), ("condition", "image"))
+        slab = out.reserve("layers/conv1/activation", (2, count, 4, 3, 3), dtype, dims)
+        for condition in range(2):
+            slab.write((condition, 0), rng.random((count, 4, 3, 3)))
+        slab = out.reserve("layers/fc/activation", (2, count, 5), dtype, (*dims[:2], "unit"))
+        for condition in range(2):
+            slab.write((condition, 0), rng.random((count, 5)))
+    return path
+
+
+def write_invariance(path: Path, layers: int = 2) -> Path:
+    rng = np.random.default_rng(0)
+    with hdf5.create(path, "invariance", STEPS) as out:
+        out.attribute("tau", 0.1)
+        out.array("transform", ["blur"], ("transform",))
+        out.array("group", ["all", "seen", "unseen"], ("group",))
+        for layer in (f"fc{n}" for n in range(layers)):
+            score = rng.random((1, 3, 5)).astype(np.float32)
+            score[0, 0, 0] = np.nan
+            out.array(f"layers/{layer}/invariance", score, ("transform", "group", "unit"))
+            out.array(
+                f"layers/{layer}/active_images",
+                np.full((1, 3, 5), 7, np.int32),
+                ("transform", "group", "unit"),
+            )
+            out.array(
+                f"layers/{layer}/active_units", np.ones((1, 12), np.int32), ("transform", "image")
+            )
+            out.array(f"layers/{layer}/top1_score", score[:, 0], ("transform", "unit"))
+    return path
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> Path:
+    """By the format's definition, without its library: a length, JSON, bytes."""
+    letters = {"f": "F", "i": "I", "u": "U"}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    blob = b""
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": f"{letters[array.dtype.kind]}{8 * array.itemsize}",
+            "shape": list(array.shape),
+            "data_offsets": [len(blob), len(blob) + array.nbytes],
+        }
+        blob += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
+    return path
+
+
+def write_model(path: Path, **changes: Any) -> Path:
+    metadata = {
+        "invtool_kind": "model",
+        "invtool_format": 1,
+        "architecture": {"name": "blocks", "arguments": {"width": 8}},
+        "input": {"channels": 3, "height": 32, "width": 32},
+        "normalization": {"kind": "per-image"},
+        "categories": CATEGORIES,
+        "data": "faces:categories=4",
+        "transform": "blur",
+        "seen": [0, 2],
+        "training": {"epochs": 2, "learning_rate": 0.1, "accuracy": {"none": 0.9876}},
+        "provenance": STEPS[:1],
+        **changes,
+    }
+    tensors = {
+        "conv.weight": np.ones((4, 3, 3, 3), np.float32),
+        "conv.bias": np.zeros(4, np.float32),
+        "bn.running_mean": np.zeros(4, np.float32),
+        "fc.weight": np.ones((4, 4), np.float32),
+    }
+    return write_safetensors(path, tensors, {k: json.dumps(v) for k, v in metadata.items()})
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "images": write_images,
+    "activations": write_activations,
+    "invariance": write_invariance,
+}

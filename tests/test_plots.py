@@ -1,0 +1,337 @@
+"""What is drawn is what was given, and nothing that was given breaks the drawing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from matplotlib.axes import Axes
+from matplotlib.collections import FillBetweenPolyCollection
+from numpy.typing import NDArray
+
+from invtool.plots import curves, style, terminal, violins
+from invtool.plots.density import bandwidth, density, summary
+from invtool.plots.panels import Curves, Panel, groups_drawn, shorten
+
+MAGIC = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n"}
+NAN = np.full(7, np.nan)
+
+
+def sample(seed: int, n: int = 300) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).beta(4, 2, n)
+
+
+def panel(columns: int = 3, title: str = "blur") -> Panel:
+    labels = [f"conv{i}" for i in range(columns)]
+    return Panel(
+        title,
+        labels,
+        {
+            "seen": [sample(i) for i in range(columns)],
+            "unseen": [sample(100 + i) for i in range(columns)],
+        },
+    )
+
+
+def bodies(ax: Axes) -> list[NDArray[Any]]:
+    """The outlines (point, axis) of the violins' halves."""
+    found = [c for c in ax.collections if isinstance(c, FillBetweenPolyCollection)]
+    return [np.asarray(c.get_paths()[0].vertices) for c in found]
+
+
+def dots(ax: Axes) -> list[float]:
+    return [float(line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+
+
+def texts(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def reflected(values: NDArray[Any], at: NDArray[Any], h: float) -> NDArray[Any]:
+    """The kernel sum of density.py, term by term."""
+    total = np.zeros_like(at)
+    for value in values:
+        for m in range(-3, 4):
+            for sign in (1, -1):
+                total += np.exp(-0.5 * ((at - sign * value + 2 * m) / h) ** 2)
+    return total / (len(values) * h * np.sqrt(2 * np.pi))
+
+
+@pytest.mark.parametrize("values", [sample(0, 40), np.array([0.0, 0.02, 0.9, 1.0]), sample(1, 3)])
+def test_density_is_the_reflected_kernel_sum(values: NDArray[Any]) -> None:
+    positions, found = density(values)
+    centers = (np.floor(np.minimum(values * 512, 511)) + 0.5) / 512
+    np.testing.assert_allclose(found, reflected(centers, positions, bandwidth(values)), atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 1, width=32)),
+    st.sampled_from([1.0, 100.0]),
+)
+def test_density_has_mass_one_inside_the_borders(values: NDArray[Any], limit: float) -> None:
+    positions, found = density(values * limit, limit)
+    assert (found >= 0).all()
+    assert positions.min() > 0
+    assert positions.max() < limit
+    assert found.sum() * (positions[1] - positions[0]) == pytest.approx(1.0)
+
+
+def test_density_ignores_nan_and_survives_nothing() -> None:
+    values = sample(0)
+    np.testing.assert_array_equal(density(values)[1], density(np.append(values, np.nan))[1])
+    assert not density(NAN)[1].any()
+    assert summary(NAN).n == 0
+    assert summary(NAN).undefined == 7
+
+
+def test_a_violin_spans_the_values_and_its_dot_is_their_median() -> None:
+    given = panel()
+    (ax,) = violins.violins([given]).axes
+    drawn = bodies(ax)
+    assert len(drawn) == 6
+    flat = [values for pair in zip(*given.samples.values(), strict=True) for values in pair]
+    for outline, values in zip(drawn, flat, strict=True):
+        assert outline[:, 1].min() == pytest.approx(values.min())
+        assert outline[:, 1].max() == pytest.approx(values.max())
+    assert dots(ax) == pytest.approx([float(np.median(values)) for values in flat])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["conv0", "conv1", "conv2"]
+
+
+def test_seen_is_the_left_half_and_unseen_the_right() -> None:
+    (ax,) = violins.violins([panel()]).axes
+    for number, outline in enumerate(bodies(ax)):
+        at = number // 2
+        if number % 2:
+            assert outline[:, 0].min() == pytest.approx(at)
+            assert at < outline[:, 0].max() < at + 0.5
+        else:
+            assert outline[:, 0].max() == pytest.approx(at)
+            assert at - 0.5 < outline[:, 0].min() < at
+
+
+def test_one_group_is_drawn_whole_and_in_its_own_color() -> None:
+    (ax,) = violins.violins([Panel("", ["fc"], {"seen": [sample(0)], "unseen": [NAN]})]).axes
+    (outline,) = bodies(ax)
+    assert outline[:, 0].min() == pytest.approx(-outline[:, 0].max())
+    assert groups_drawn([panel()]) == ["seen", "unseen"]
+
+
+def test_seen_and_unseen_differ_in_gray_too() -> None:
+    def gray(color: str) -> float:
+        red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    assert gray(style.COLORS["unseen"]) - gray(style.COLORS["seen"]) > 50
+
+
+def test_equal_values_are_a_line_and_nothing_says_so() -> None:
+    given = Panel("", ["same", "silent", "two"], {"all": [np.ones(9), NAN, np.array([0.2, 0.4])]})
+    (ax,) = violins.violins([given]).axes
+    assert len(bodies(ax)) == 1
+    line = next(line for line in ax.lines if np.ptp(line.get_xdata()) > 0.5)
+    assert set(line.get_ydata()) == {1.0}
+    assert "no active unit" in texts(ax)
+    assert dots(ax) == pytest.approx([1.0, 0.3])
+
+
+def test_the_number_of_units_stands_under_each_violin() -> None:
+    (ax,) = violins.violins([panel(2)]).axes
+    assert texts(ax) == ["n", "300", "300"]
+    few = Panel("", ["fc"], {"seen": [sample(0, 12345)], "unseen": [sample(1, 9)]})
+    (ax,) = violins.violins([few]).axes
+    assert texts(ax) == ["n", "12.3k", "n", "9"]
+
+
+def test_many_columns_become_medians_with_readable_ticks() -> None:
+    given = panel(1000)
+    figure = violins.violins([given])
+    (ax,) = figure.axes
+    median = np.asarray(ax.lines[0].get_ydata())
+    np.testing.assert_allclose(median, [np.median(v) for v in given.samples["seen"]])
+    assert len(ax.get_xticks()) <= 100
+    assert figure.get_figwidth() <= 12
+
+
+def test_dense_figures_keep_the_size_that_is_asked_for() -> None:
+    names = [f"features.module.block{i}.a_name_without_end_or_mercy_{i}.relu" for i in range(20)]
+    given = Panel("", names, {"all": [sample(i) for i in range(20)]})
+    figure = violins.violins([given], width=7, height=4)
+    assert tuple(figure.get_size_inches()) == (7, 4)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    boxes = [tick.get_window_extent() for tick in ax.get_xticklabels()]
+    assert all(box.y0 >= 0 for box in boxes)
+    assert ax.get_position().height > 0.2
+
+
+@pytest.mark.parametrize(
+    "panels",
+    [
+        [],
+        [Panel("", [], {"all": []})],
+        [Panel("", ["fc"], {"all": [sample(0)], "seen": [sample(0)]})],
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(panels: list[Panel]) -> None:
+    with pytest.raises(ValueError, match=r"nothing to draw|only seen and unseen"):
+        violins.violins(panels)
+
+
+def test_a_panel_needs_a_sample_for_each_label() -> None:
+    with pytest.raises(ValueError, match="1 samples of 'all' for 2 labels"):
+        Panel("", ["a", "b"], {"all": [sample(0)]})
+    with pytest.raises(ValueError, match="1 numbers of 'within' for 2 places"):
+        Curves("", [1, 2], {"within": [0.5]})
+
+
+def test_percentages_end_at_the_largest() -> None:
+    given = Panel("", ["fc"], {"all": [np.array([0.0, 5.0, 20.0])]})
+    (ax,) = violins.violins([given], limit=100, whole=False).axes
+    assert ax.get_ylim()[1] == pytest.approx(20, rel=0.05)
+    (ax,) = violins.violins([panel(1)]).axes
+    assert ax.get_ylim() == pytest.approx((-0.02, 1.02))
+
+
+def test_accuracy_joins_the_means_and_shows_every_network() -> None:
+    given = Curves(
+        "blur",
+        [50, 5, 5, 0],
+        {"within": [0.9, 1.0, 0.9, np.nan], "across": [0.8, 0.2, 0.4, 0.1]},
+    )
+    (ax,) = curves.accuracy([given], categories=100).axes
+    within, across = (line for line in ax.lines if line.get_marker() in "os")
+    assert list(within.get_xdata()) == [5, 50]
+    assert list(within.get_ydata()) == pytest.approx([95, 90])
+    assert list(across.get_xdata()) == [0, 5, 50]
+    assert list(across.get_ydata()) == pytest.approx([10, 30, 80])
+    spans = [sorted(line.get_ydata()) for line in ax.lines if line.get_marker() == "_"]
+    assert [20.0, 40.0] in [pytest.approx(span) for span in spans]
+    assert any(list(line.get_ydata()) == [1.0, 1.0] for line in ax.lines)  # chance
+    assert ax.get_xscale() == "linear"
+
+
+def test_accuracy_of_wide_ranges_is_on_a_logarithmic_axis_with_plain_numbers() -> None:
+    given = Curves("", [0, 1, 10, 1000], {"across": [0.1, 0.2, 0.3, 0.4]})
+    (ax,) = curves.accuracy([given]).axes
+    assert ax.get_xscale() == "symlog"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "10", "1000"]
+
+
+@pytest.mark.parametrize("form", list(MAGIC))
+def test_the_same_figure_is_the_same_bytes(form: str, tmp_path: Path) -> None:
+    code = """
+import sys, numpy as np
+from pathlib import Path
+from invtool.plots import style, violins
+from invtool.plots.panels import Panel
+panel = Panel("blur", ["conv1", "fc"], {"seen": [np.linspace(0, 1, 50)] * 2, "unseen": [np.ones(3)] * 2})
+style.save(violins.violins([panel], caption="tau = 0.1"), Path(sys.argv[1]), sys.argv[2], about="made by")
+assert not {"torch", "scipy", "h5py", "matplotlib.pyplot"} & set(sys.modules), "imported"
+"""
+    files = [tmp_path / f"{i}.{form}" for i in range(2)]
+    for number, file in enumerate(files):
+        subprocess.run(
+            [sys.executable, "-c", code, file, form],
+            check=True,
+            env={"PYTHONHASHSEED": str(number)},
+        )
+    first, second = (file.read_bytes() for file in files)
+    assert first == second
+    assert first.startswith(MAGIC[form])
+    assert b"made by" in first
+    assert not re.search(rb"CreationDate|<dc:date>", first)
+
+
+def test_source_date_epoch_dates_a_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    style.save(violins.violins([panel(1)]), tmp_path / "f.pdf", "pdf")
+    assert b"/CreationDate (D:19700102" in (tmp_path / "f.pdf").read_bytes()
+
+
+def test_a_figure_too_small_for_its_labels_is_refused(tmp_path: Path) -> None:
+    figure = violins.violins([panel(9)] * 6, width=1, height=1)
+    with pytest.raises(ValueError, match="1 x 1 inches are too small"):
+        style.save(figure, tmp_path / "f.png", "png")
+
+
+def test_names_are_not_read_as_formulas(tmp_path: Path) -> None:
+    odd = Panel(r"$\frac$", ["$x", r"a$\b$c", "層1"], {"all": [sample(i) for i in range(3)]})
+    figure = violins.violins([odd], title=r"$\no$", caption=r"$\no$ 100 %")
+    style.save(figure, tmp_path / "f.svg", "svg")
+    assert r"a$\b$c" in (tmp_path / "f.svg").read_text().replace("\\$", "$")
+
+
+@pytest.mark.parametrize("columns", [24, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_text_fits_its_screen(columns: int, unicode: bool) -> None:
+    given = panel(2)
+    long = Panel("a transform" * 9, ["a.layer.name.that.runs.on", "fc"], given.samples)
+    screen = terminal.Screen(columns, unicode)
+    drawn = terminal.violins([given, long], screen, title="t " * 99, caption="word " * 50)
+    assert max(map(len, drawn.splitlines())) <= columns
+    assert drawn.isascii() != unicode
+    flat = Curves("blur", [5, 50, 5], {"within": [1.0, 1.0, 1.0], "across": [0.1, np.nan, 0.2]})
+    drawn = terminal.curves([flat], screen)
+    assert max(map(len, drawn.splitlines())) <= columns
+    assert drawn.isascii() != unicode
+
+
+def test_text_tells_median_quartiles_and_number() -> None:
+    values = np.linspace(0.0, 1.0, 201)
+    drawn = terminal.violins([Panel("blur", ["fc"], {"all": [values]})], terminal.Screen(80))
+    row = drawn.splitlines()[-1]
+    assert row.split()[-3:] == ["0.500", "0.250-0.750", "201"]
+    strip = row[3 : row.index("0.500")].rstrip()
+    assert abs(strip.index("┃") - len(strip) / 2) <= 1
+
+
+def test_text_places_the_strip_where_the_values_are() -> None:
+    given = Panel("", ["low", "one", "none"], {"all": [np.array([0, 0.1]), np.ones(4), NAN]})
+    head, low, one, none = terminal.violins([given], terminal.Screen(80, False)).splitlines()
+    start, end = head.index("0"), head.index("1")
+    assert low[start] != " "
+    assert low[(start + end) // 2 : end].isspace()
+    assert one[start:end].isspace()
+    assert one[end] == "|"
+    assert "no active unit" in none
+
+
+def test_color_is_only_where_it_is_wanted() -> None:
+    plain = terminal.violins([panel(1)], terminal.Screen(80))
+    colored = terminal.violins([panel(1)], terminal.Screen(80, color=True))
+    assert "\033" not in plain
+    assert re.sub(r"\033\[\d+m", "", colored) == plain
+
+
+def test_text_bars_are_as_long_as_the_numbers() -> None:
+    given = Curves("blur", [5, 50], {"within": [1.0, 0.5], "across": [np.nan, 0.0]})
+    rows = terminal.curves([given], terminal.Screen(80, False)).splitlines()[1:]
+    assert [row.count("#") for row in rows] == [rows[0].count("#"), 0, rows[0].count("#") // 2, 0]
+    assert rows[0].split()[-1] == "100.0%"
+    assert "no image" in rows[1]
+
+
+@given(
+    st.lists(st.text("ab./", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(3, 12)
+)
+def test_short_names_are_short_enough(names: list[str], limit: int) -> None:
+    short = shorten(names, limit)
+    assert all(0 < len(name) <= limit for name in short)
+    assert len(short) == len(names)
+
+
+def test_large_layers_are_quick() -> None:
+    from time import process_time
+
+    values = np.random.default_rng(0).random((10, 100_000), dtype=np.float32)
+    given = Panel("", [str(i) for i in range(10)], {"all": list(values)})
+    start = process_time()
+    violins.violins([given])
+    assert process_time() - start < 3

@@ -1,0 +1,156 @@
+"""The registry and the spec grammar."""
+
+import inspect
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invtool.transforms import TRANSFORMS, Spec, SpecError, parse
+
+THE_TWELVE = {
+    "color": {"grayscale", "color-rotation"},
+    "convolution": {
+        "contrast-inversion",
+        "blur",
+        "horizontal-filter",
+        "vertical-filter",
+        "high-pass",
+    },
+    "noise": {"white-noise", "salt-pepper"},
+    "geometric": {"rot90", "rot180", "thinning"},
+}
+
+
+def test_the_twelve_of_the_paper_are_there_in_their_families():
+    for family, names in THE_TWELVE.items():
+        assert {TRANSFORMS[name].family for name in names} == {family}
+    paper = {name for name, entry in TRANSFORMS.items() if entry.source.startswith("categories")}
+    assert paper == set().union(*THE_TWELVE.values())
+
+
+@pytest.mark.parametrize("entry", TRANSFORMS.values(), ids=lambda entry: entry.name)
+def test_an_entry_matches_its_function(entry):
+    accepted = inspect.signature(entry.function).parameters
+    expected = ["image", *(parameter.name for parameter in entry.parameters)]
+    expected += ["seed", "index"] if entry.random else []
+    assert list(accepted) == expected
+    assert entry.function.__doc__.count(">>>")
+    assert entry.help
+    assert entry.source
+    for parameter in entry.parameters:
+        assert parameter.low <= parameter.default <= parameter.high
+        assert parameter.unit
+        assert parameter.help
+    if entry.strength:
+        assert entry.parameter(entry.strength).low == 0
+        assert entry.step > 0
+
+
+def test_what_calibration_raises_and_by_how_much():
+    steps = {name: (e.strength, e.step) for name, e in TRANSFORMS.items() if e.strength}
+    assert steps == {"blur": ("sigma", 0.5), "white-noise": ("sigma", 25.0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("none", "none"),
+        (" none ", "none"),
+        ("blur", "blur:sigma=2"),
+        ("blur:sigma=3", "blur:sigma=3"),
+        ("blur:sigma=3.50", "blur:sigma=3.5"),
+        ("white-noise", "white-noise:sigma=75"),
+        ("rotate:degrees=-90", "rotate:degrees=-90"),
+        ("rotate:degrees=-0", "rotate:degrees=0"),
+        ("salt-pepper:share=1e-5", "salt-pepper:share=1e-05"),
+        ("blur : sigma = 1 + rot90", "blur:sigma=1+rot90"),
+        ("white-noise+white-noise", "white-noise:sigma=75+white-noise:sigma=75"),
+    ],
+)
+def test_the_canonical_text(text, canonical):
+    assert str(parse(text)) == canonical
+    assert parse(canonical) == parse(text)
+
+
+def steps():
+    def values(entry):
+        numbers = {p.name: st.floats(p.low, p.high) for p in entry.parameters}
+        return st.fixed_dictionaries(numbers).map(lambda given: (entry.name, given))
+
+    return st.sampled_from(list(TRANSFORMS.values())).flatmap(values)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(steps(), min_size=1, max_size=4))
+def test_every_spec_round_trips(chain):
+    parts = []
+    for name, given_values in chain:
+        pairs = ",".join(f"{key}={value!r}" for key, value in given_values.items())
+        parts.append(f"{name}:{pairs}" if pairs else name)
+    spec = parse("+".join(parts))
+    assert parse(str(spec)) == spec
+    assert str(parse(str(spec))) == str(spec)
+    assert hash(spec) == hash(parse(str(spec)))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("blurr", "no transform 'blurr'; did you mean 'blur'? `invtool transform --list`"),
+        ("Rot90", "did you mean 'rot90'?"),
+        ("zzzz", "no transform 'zzzz'; `invtool transform --list` shows them all"),
+        ("blur:radius=2", "transform 'blur' has no parameter 'radius'; it has sigma"),
+        ("rot90:degrees=90", "transform 'rot90' has no parameters, but 'degrees=90' was given"),
+        ("blur:sigma=big", "sigma of 'blur' is a number (px), not 'big'"),
+        ("blur:sigma=", "sigma of 'blur' is a number (px), not ''"),
+        ("blur:sigma=nan", "sigma of 'blur' is within 0 to 64 px, not nan"),
+        ("blur:sigma=-1", "sigma of 'blur' is within 0 to 64 px, not -1"),
+        ("blur:sigma=inf", "not inf"),
+        ("salt-pepper:share=1.5", "share of 'salt-pepper' is within 0 to 1, not 1.5"),
+        ("blur:3", "'3' is no setting of 'blur'; write sigma=NUMBER"),
+        ("blur:", "write sigma=NUMBER"),
+        ("blur:sigma=1,sigma=2", "'blur:sigma=1,sigma=2' gives a parameter of 'blur' twice"),
+        ("blur:sigma=1,", "write sigma=NUMBER"),
+        ("", "transform spec '' has an empty step; write NAME:KEY=VALUE"),
+        ("+", "has an empty step"),
+        ("blur+", "transform spec 'blur+' has an empty step"),
+        ("blur++rot90", "has an empty step"),
+        (":sigma=2", "has an empty step"),
+        ("none+blur", "'none' stands alone; in 'none+blur' it is joined to other steps"),
+    ],
+)
+def test_what_cannot_be_read_gets_one_sentence(text, sentence):
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_the_identity_returns_the_image():
+    image = torch.rand(2, 3, 4, 4)
+    assert torch.equal(Spec()(image), image)
+    assert torch.equal(parse("none")(image), image)
+
+
+def test_steps_apply_from_left_to_right():
+    image = torch.rand(2, 3, 8, 8) * 255
+    expected = parse("thinning")(parse("rot90")(image))
+    assert torch.equal(parse("rot90+thinning")(image), expected)
+    assert not torch.equal(parse("thinning+rot90")(image), expected)
+
+
+def test_noise_depends_on_the_seed_the_index_and_the_place_in_the_chain():
+    image = torch.zeros(3, 1, 16, 16)
+    spec = parse("white-noise:sigma=1")
+    once = spec(image, seed=9)
+    assert torch.equal(spec(image, seed=9), once)
+    assert torch.equal(spec(image, seed=9, index=torch.arange(3)), once)
+    assert not torch.equal(spec(image, seed=10), once)
+    assert torch.equal(spec(image[1:], seed=9, index=torch.tensor([1, 2])), once[1:])
+    twice = parse("white-noise:sigma=1+white-noise:sigma=1")(image, seed=9)
+    assert not torch.allclose(twice, 2 * once)
+    assert abs(twice.std() - 2**0.5) < 0.15  # independent noises add in variance
+    assert (spec.random, parse("blur+rot90").random) == (True, False)
