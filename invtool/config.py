@@ -32,6 +32,17 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Transform:
+    transforms: tuple[str, ...] = ()  # specs; more than one only for a contact sheet
+    sources: tuple[str, ...] = ("-",)  # image files, folders of them, or one images file
+    data: str = ""  # spec, instead of sources
+    form: str = "h5"  # h5, folder or sheet
+    size: int | None = None  # pixels; None: as they are
+    limit: int | None = None  # images, spread evenly; None: all, 8 of a sheet
+    seed: int = 0  # of random transforms
+
+
+@dataclass(frozen=True)
 class Activations:
     model: str = "-"
     data: str = ""  # spec; empty: what the model was trained on
@@ -60,7 +71,9 @@ class Invariance:
 
 @dataclass(frozen=True)
 class Demo:
-    seen: tuple[int, ...] = (0, 10, 90)
+    categories: int = 50  # faces
+    seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each
+    epochs: int = 10
     transform: str = "blur"
     seed: int = 0
 

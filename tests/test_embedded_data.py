@@ -78,12 +78,18 @@ def test_a_larger_picture_shows_the_same(drawn: ModuleType) -> None:
 
 
 def test_categories_differ_more_than_their_examples(images: Array) -> None:
-    """F ratio over 1 of the variance between and within categories of standardized gray values, in its median pixel."""
-    gray = images.astype(float).mean(axis=2).reshape(CATEGORIES, -1, 1024)
-    gray = (gray - gray.mean(axis=2, keepdims=True)) / gray.std(axis=2, keepdims=True)
+    """F, the variance between over that within categories (1 by chance): median of the middle pixels."""
+    gray = _standardized_gray(images)
     within = gray.var(axis=1, ddof=1).mean(axis=0)
     between = gray.mean(axis=1).var(axis=0, ddof=1) * gray.shape[1]
-    assert np.median((between / within).reshape(32, 32)[8:24, 8:24]) > 2
+    assert np.median((between / within)[8:24, 8:24]) > 1.5
+
+
+def _standardized_gray(images: Array) -> Array:
+    """(..., height, width) of mean 0 and variance 1."""
+    gray = images.astype(float).mean(axis=-3)
+    gray -= gray.mean(axis=(-1, -2), keepdims=True)
+    return gray / gray.std(axis=(-1, -2), keepdims=True)
 
 
 def test_color_alone_does_not_tell_the_category(images: Array) -> None:
@@ -111,7 +117,7 @@ def test_color_classifiers_can_succeed() -> None:
 
 
 def _color_features(images: Array) -> Array:
-    """Mean and spread of each channel, and square roots of a 4 x 4 x 4 histogram, standardized (image, feature)."""
+    """Channel means and spreads, roots of a 4 x 4 x 4 histogram; standardized (image, feature)."""
     values = images.reshape(len(images), 3, -1)
     bins = values // 64
     code = bins[:, 0] * 16 + bins[:, 1] * 4 + bins[:, 2]
@@ -135,12 +141,23 @@ def _regression_accuracy(training: Array, test: Array) -> float:
     return float(((test @ weights).argmax(axis=2) == np.arange(categories)[:, None]).mean())
 
 
-def test_both_halves_of_a_drawing_are_not_mirror_images(drawn: ModuleType) -> None:
-    """The mean of a category differs from its flip, so that flips can be told."""
-    category, example = np.indices((20, 60)).reshape(2, -1)
-    mean = drawn.draw(category, example).astype(float).reshape(20, 60, 3, 32, 32).mean(axis=(1, 2))
-    noise = mean.std() / np.sqrt(60)
-    assert np.median(np.abs(mean - mean[..., ::-1]).mean(axis=(1, 2))) > noise
+@pytest.mark.parametrize("axes", [-1, -2, (-1, -2)], ids=["mirrored", "flipped", "rot180"])
+def test_a_category_is_not_its_mirror_image(
+    drawn: ModuleType, axes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All seen alike but for background, color and noise: so flips change what is seen."""
+    middles = {name: ((low + high) / 2,) * 2 for name, (low, high) in drawn.OCCASION.items()}
+    monkeypatch.setattr(drawn, "OCCASION", middles)
+    category, example = np.indices((30, 20)).reshape(2, -1)
+    gray = _standardized_gray(drawn.draw(category, example).reshape(30, 20, 3, 32, 32))
+    one, other = gray[:, ::2].mean(axis=1), gray[:, 1::2].mean(axis=1)
+
+    def difference(image: Array) -> Array:
+        return ((one - image) ** 2)[:, 9:22, 9:23].mean(axis=(1, 2))
+
+    ratio = difference(np.flip(other, axes)) / difference(other)
+    assert np.median(ratio) > 5
+    assert (ratio > 2).mean() > 0.85
 
 
 def test_objects_are_named_after_what_they_show() -> None:
@@ -224,9 +241,11 @@ def test_distances_are_exact_where_geometry_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("drawn", "digest"), [(faces, "?"), (objects, "?")], ids=["faces", "objects"]
+    ("drawn", "digest"),
+    [(faces, "9bba1f9c0c071f29"), (objects, "124cf572865a2228")],
+    ids=["faces", "objects"],
 )
 def test_pixels_are_the_same_on_every_machine(drawn: ModuleType, digest: str) -> None:
-    """Exact, since only correctly rounded operations draw; change it together with a change of the drawing."""
+    """Exact, since only correctly rounded operations draw; goes with the drawing."""
     image = drawn.draw(np.arange(40), np.arange(40))
     assert hashlib.sha256(image.tobytes()).hexdigest()[:16] == digest

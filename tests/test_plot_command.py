@@ -12,7 +12,7 @@ import pytest
 from conftest import INVTOOL, STEPS, Runner, write_activations, write_images
 
 from invtool.config import Plot
-from invtool.files import hdf5
+from invtool.files import hdf5, provenance
 from invtool.stages import plot
 
 LAYERS = {"conv1": (4, 5, 5), "conv2": (8, 3, 3), "fc": (32,)}
@@ -94,7 +94,7 @@ def networks(folder: Path) -> list[Path]:
 
 
 def picture(config: Plot, *paths: Path) -> plot.Picture:
-    results = [plot._describe(path) for path in paths]
+    results = [plot.describe(path) for path in paths]
     kind = plot._kind(results) if config.kind == "auto" else config.kind
     return plot.PICTURES[kind](config, results)
 
@@ -176,13 +176,24 @@ def test_accuracy_is_counted_from_the_predictions_of_an_activations_file(tmp_pat
     assert list(drawn.places) == ["blur"]
     assert drawn.series["within"] == [0.5]
     assert drawn.series["across"] == [0.0]
+    assert "all" not in drawn.series
+
+
+def test_accuracy_without_seen_categories_is_of_all_images(tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "a.h5", "activations", []) as out:
+        out.array("condition", ["none", "blur"], ("condition",))
+        out.array("label", np.arange(4), ("image",))
+        out.array("prediction", np.array([[0, 1, 2, 3], [0, 0, 0, 3]]), ("condition", "image"))
+        out.array("layers/fc/activation", np.ones((2, 4, 3)), ("condition", "image", "unit"))
+    (drawn,) = picture(Plot(), tmp_path / "a.h5").curves
+    assert drawn.series == {"all": [0.5], "clean": [1.0]}
 
 
 @pytest.mark.parametrize("kind", ["layers", "seen", "transforms", "active", "accuracy"])
 @pytest.mark.parametrize("form", ["text", "svg"])
 def test_every_kind_is_drawn(kind: str, form: str, folder: Path, tmp_path: Path) -> None:
-    plot.run(Plot(kind, format=form), networks(folder), tmp_path / "f")
-    text = (tmp_path / "f").read_text()
+    plot.run(Plot(kind, format=form), networks(folder)[::2], tmp_path / "f")
+    text = " ".join((tmp_path / "f").read_text().split())
     assert "tau = 0.1" in text
     assert "blur:sigma=2" in text
 
@@ -194,7 +205,7 @@ def test_the_caption_counts_silent_units(folder: Path, tmp_path: Path) -> None:
     assert "50 of 100 categories seen transformed" in text
 
 
-@pytest.mark.parametrize("form", list(MAGIC))
+@pytest.mark.parametrize("form", ["pdf", "svg"])
 def test_the_suffix_decides_the_form(
     form: str, folder: Path, tmp_path: Path, invtool: Runner
 ) -> None:
@@ -203,13 +214,11 @@ def test_the_suffix_decides_the_form(
     assert (tmp_path / f"f.{form.upper()}").read_bytes().startswith(MAGIC[form])
 
 
-def test_a_pipe_gives_a_png_and_takes_a_result(folder: Path, invtool: Runner) -> None:
-    result = (folder / "one.h5").read_bytes()
-    done = invtool("plot", input=result, text=False)
-    assert done.returncode == 0
+def test_a_pipe_takes_a_result_and_gives_a_png(folder: Path, invtool: Runner) -> None:
+    size = ["--width", "4", "--height", "3", "--dpi", "50"]
+    done = invtool("plot", *size, input=(folder / "one.h5").read_bytes(), text=False)
     assert done.stdout.startswith(MAGIC["png"])
-    done = invtool("plot", "-", "--format", "svg", "-o", "-", input=result, text=False)
-    assert b"conv1" in done.stdout
+    assert (*np.frombuffer(done.stdout[16:24], ">u4"),) == (200, 150)
 
 
 def test_no_torch_is_imported(folder: Path, tmp_path: Path) -> None:
@@ -229,20 +238,18 @@ def test_no_torch_is_imported(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_command_writes_the_same_bytes(folder: Path, invtool: Runner) -> None:
-    for form in MAGIC:
-        command = ["plot", *networks(folder), "--format", form]
-        first, second = (invtool(*command, text=False) for _ in range(2))
-        assert first.stdout == second.stdout
-    assert first.stdout
-    chain = b"invtool activations model.st --layer"
-    assert chain in first.stdout
-    assert chain not in invtool(*command, "--no-provenance", text=False).stdout
+    command = ["plot", folder / "one.h5", "--format", "pdf"]
+    first, second = (invtool(*command, text=False).stdout for _ in range(2))
+    assert first == second
+    assert b"invtool activations model.st --layer" in first
 
 
-def test_the_size_of_a_png_is_inches_times_dpi(folder: Path, invtool: Runner) -> None:
-    size = ["--width", "4", "--height", "3", "--dpi", "50"]
-    done = invtool("plot", folder / "one.h5", *size, text=False)
-    assert (*np.frombuffer(done.stdout[16:24], ">u4"),) == (200, 150)
+def test_provenance_can_be_left_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "recording", False)
+    plot.run(Plot(format="svg"), [folder / "one.h5"], tmp_path / "f")
+    assert "invtool activations" not in (tmp_path / "f").read_text()
 
 
 def on_a_terminal(*args: str | Path, columns: int = 80, **env: str) -> str:
@@ -339,5 +346,5 @@ def test_results_of_one_name_in_two_folders_are_told_apart(folder: Path, tmp_pat
 
 
 def named(*paths: Path) -> Sequence[plot.Panel]:
-    results = plot._distinct([plot._describe(path) for path in paths])
+    results = plot.distinct([plot.describe(path) for path in paths])
     return plot.PICTURES["layers"](Plot(), results).panels

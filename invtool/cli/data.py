@@ -41,9 +41,9 @@ def main(
     category, of which a seeded fifth is for the test; size=N gives all images one size in pixels.
     --limit keeps N images of each split.
     """
-    from invtool.data.specs import parse
+    from invtool.stages import _refusals
 
-    parse(spec)
+    _refusals.data(spec)
     streams.check(None, output, overwrite=overwrite)
     from invtool.stages import data
 

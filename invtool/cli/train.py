@@ -1,5 +1,8 @@
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -129,8 +132,9 @@ def main(
     """Train networks that see some categories transformed.
 
     Every step draws a category, then one of its images; an image of a seen category is transformed
-    with chance 1/2. The seen sets of a seed are nested. Beside model.st lie model.jsonl, a line an
-    epoch, and while it trains model.checkpoint.st. At the end comes the accuracy on test images,
+    with chance 1/2. The seen sets of a seed are nested. Beside model.st lies model.jsonl, a line an
+    epoch; until both are whole they are model.checkpoint.st and model.checkpoint.jsonl, from which
+    --resume goes on. At the end comes the accuracy on test images,
     untransformed and transformed, of seen and unseen categories; transformed and unseen is the
     across-category accuracy. With --resume everything but -o comes from the checkpoint.
     """
@@ -162,10 +166,20 @@ def main(
     with messages.working("loading PyTorch"):
         from invtool.stages import train
     rows = train.resume(target) if resume else train.run(config, target)
+    _show(rows, on_stderr=target == STDIO)
+
+
+def _show(rows: Sequence[dict[str, Any]], *, on_stderr: bool) -> None:
+    """The table of results; not where the model goes."""
     from invtool.files import tables
 
-    with streams.writing(Path("/dev/stderr") if target == STDIO else STDIO) as table:
-        tables.write(table, rows, "table", [], title="accuracy on test images")
+    if not on_stderr:
+        with streams.writing(STDIO) as table:
+            tables.write(table, rows, "table", [], title="accuracy on test images")
+    elif sys.stderr is not None and not messages.quiet:
+        with NamedTemporaryFile("r", encoding="utf-8") as text:
+            tables.write(Path(text.name), rows, "table", [], title="accuracy on test images")
+            sys.stderr.write(text.read())
 
 
 def _refuse_settings(context: typer.Context) -> None:

@@ -1,7 +1,7 @@
 """Drawing many small pictures at once with numpy: keyed random numbers, soft-edged shapes, paint.
 
-Random numbers are a counter put through a mixing function, the output function of SplitMix64 (Steele, Lea and Flood,
-"Fast splittable pseudorandom number generators", OOPSLA 2014):
+Random numbers are a counter put through a mixing function, the output function of SplitMix64
+(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014):
 
     z <- (z xor (z >> 30)) * 0xBF58476D1CE4E5B9
     z <- (z xor (z >> 27)) * 0x94D049BB133111EB
@@ -11,10 +11,12 @@ Shapes are signed distances d to an outline, negative inside. A pixel of width e
 
     clip(1/2 - d / e, 0, 1)
 
-which is the pixel's area under a straight edge at the distance d: smooth outlines without supersampling.
+which is the pixel's area under a straight edge at the distance d: smooth outlines without
+supersampling.
 
-Only operations that IEEE 754 rounds in one way (+, -, *, /, sqrt, rounding to whole numbers) decide a pixel, never a
-library's sine, exponential or sum. So a picture is the same, bit for bit, on every machine and in every batch.
+Only operations that IEEE 754 rounds in one way (+, -, *, /, sqrt, rounding to whole numbers)
+decide a pixel, never a library's sine, exponential or sum. So a picture is the same, bit for bit,
+on every machine and in every batch.
 """
 
 import zlib
@@ -52,9 +54,10 @@ def draw_in_chunks(
     size: int,
     seed: int,
 ) -> Images:
-    """Images (image, channel, height, width) in 0..255, rendered a few at a time so that memory stays constant.
+    """Images (image, channel, height, width) in 0..255, a few at a time to hold memory constant.
 
-    render gets a key a category, a key an example, each (image,), and the size, and returns colors in 0..1.
+    render gets keys of the categories and of the examples, each (image,), and the size in pixels,
+    and returns colors in 0..1.
 
     Raises ValueError for lists of different lengths, negative numbers, or a size below 16 pixels.
     """
@@ -126,6 +129,11 @@ def grid(size: int) -> tuple[Array, Array]:
     """Pixel centers from -1 (left, top) to 1 (right, bottom), (1, 1, width) and (1, height, 1)."""
     line = (np.arange(size, dtype=np.float32) * 2 + 1) / size - 1
     return line[None, None, :], line[None, :, None]
+
+
+def edge_width(size: int) -> float:
+    """Width of a soft outline in the units of grid: 1.2 pixels, which hides stairs."""
+    return 2.4 / size
 
 
 def sine(turns: Array) -> Array:
@@ -209,7 +217,7 @@ def bump(ratio: Array) -> Array:
 
 
 def paint(canvas: Array, color: Array, alpha: Array) -> None:
-    """Lay a color that fits (image, channel, height, width) on the canvas with opacity (image, height, width)."""
+    """Lay a color on (image, channel, height, width) with an opacity (image, height, width)."""
     canvas += (color - canvas) * alpha[:, None]
 
 
@@ -233,7 +241,7 @@ def any_color(key: Keys, low: float, high: float) -> Array:
 
 
 def muted_color(key: Keys) -> Array:
-    """Random colors (image, channel, 1, 1) of any lightness and seldom vivid, as of walls and cloth."""
+    """Random colors (image, channel, 1, 1) of any lightness, seldom vivid, as of cloth."""
     numbers = uniform(key, 5)
     lightness, hue, vividness = numbers[:, :1], numbers[:, 1:4], numbers[:, 4:]
     colors = 0.12 + 0.76 * lightness + (hue - 0.5) * vividness * 0.7
@@ -253,7 +261,7 @@ def clouds(key: Keys, cells: int, size: int) -> Array:
 
 
 def grain(key: Keys, size: int) -> Array:
-    """Noise from -1 to 1 (image, channel, height, width), more often near 0, independent between pixels."""
+    """Independent noise from -1 to 1, mostly near 0, (image, channel, height, width)."""
     word = mix(key[:, None] + np.arange(1, size * size + 1, dtype=np.uint64) * _GOLDEN)
     tenths = [(word >> np.uint64(10 * i) & np.uint64(1023)).astype(np.float32) for i in range(6)]
     noise = [(tenths[i] - tenths[i + 3]) / 1023 for i in range(3)]
@@ -261,7 +269,7 @@ def grain(key: Keys, size: int) -> Array:
 
 
 def backdrop(key: Keys, size: int) -> Array:
-    """A new canvas (image, channel, height, width): a slope between two muted colors under soft blotches."""
+    """A canvas (image, channel, height, width): a slope between two muted colors, soft blotches."""
     near, far, third = (muted_color(branch(key, f"backdrop {i}")) for i in range(3))
     across, down = grid(size)
     tilt = vary(branch(key, "slope"), {"across": (-0.6, 0.6), "down": (-0.6, 0.6)})
@@ -283,7 +291,7 @@ EXPOSURE: Ranges = {
 
 
 def expose(canvas: Array, key: Keys) -> Array:
-    """The picture as a camera takes it: the light's strength, color and slope, and noise (EXPOSURE)."""
+    """The picture as a camera takes it: the light's strength, color and slope, noise (EXPOSURE)."""
     size = canvas.shape[-1]
     light = vary(branch(key, "exposure"), EXPOSURE)
     cast = np.concatenate([1 + light.warmth, 1 + light.green, 1 - light.warmth], axis=1)

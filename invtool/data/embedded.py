@@ -33,12 +33,13 @@ def draw_set(spec: DataSpec) -> ImageSet:
 
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/invtool, or ~/.cache/invtool."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "invtool"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(cache) / "invtool"
 
 
 def _cached(spec: DataSpec, label: NDArray[Any], example: NDArray[Any]) -> NDArray[np.uint8]:
-    path = cache_folder() / f"{_key(spec)}.h5"
-    with suppress(OSError, InvtoolError), hdf5.open(path, ["images"]) as file:
+    # A cache that cannot be had only costs time; a user without a home has none (RuntimeError).
+    with suppress(OSError, RuntimeError, InvtoolError), hdf5.open(_path(spec), ["images"]) as file:
         image: NDArray[np.uint8] = file.view("image")
         if len(image) == len(label):
             return image
@@ -46,7 +47,8 @@ def _cached(spec: DataSpec, label: NDArray[Any], example: NDArray[Any]) -> NDArr
         image = DRAWERS[spec.name].draw(
             label, example, size=spec.options["size"], seed=spec.options["seed"]
         )
-    with suppress(OSError):  # a cache that cannot be written only costs time
+    with suppress(OSError, RuntimeError):
+        path = _path(spec)
         path.parent.mkdir(parents=True, exist_ok=True)
         with streams.writing(path) as partial, hdf5.create(partial, "images", []) as out:
             out.array("image", image, ("image", "channel", "height", "width"))
@@ -54,8 +56,9 @@ def _cached(spec: DataSpec, label: NDArray[Any], example: NDArray[Any]) -> NDArr
     return image
 
 
-def _key(spec: DataSpec) -> str:
+def _path(spec: DataSpec) -> Path:
     """Changes with the options and with the code that draws."""
     code = [Path(str(m.__file__)).read_bytes() for m in (DRAWERS[spec.name], drawing)]
     told = repr((spec.name, sorted(spec.options.items()))).encode()
-    return f"{spec.name}-{hashlib.sha256(b''.join([told, *code])).hexdigest()[:16]}"
+    digest = hashlib.sha256(b"".join([told, *code])).hexdigest()[:16]
+    return cache_folder() / f"{spec.name}-{digest}.h5"

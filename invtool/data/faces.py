@@ -1,7 +1,7 @@
-"""Drawn faces: one identity a category; pose, light, expression, place and background differ between its images.
+"""Drawn faces: one identity a category; pose, light, expression, place and background vary in it.
 
-An identity is a row of numbers (IDENTITY), one occasion of seeing it another (OCCASION). The head is half an ellipsoid
-over the picture,
+An identity is a row of numbers (IDENTITY), one occasion of seeing it another (OCCASION). The head
+is half an ellipsoid over the picture,
 
     z = sqrt(1 - (x / a)^2 - (y / b)^2)
 
@@ -9,7 +9,8 @@ so that a small turn (yaw, pitch) moves what is on its front against its outline
 
     u = x - yaw a z,    v = y - pitch z
 
-and its shading is Lambert's law n . l with the normal n = (x / a, y / b, z) and the light's direction l.
+and its shading is Lambert's law n . l with the normal n = (x / a, y / b, z) and the light's
+direction l.
 
 Lengths are in half heads: the skull ends near y = -1, the eyes are near 0, the chin is near 1.
 """
@@ -153,7 +154,7 @@ def draw(
 ) -> Images:
     """Faces (image, channel, height, width), RGB 0..255, of category and example numbers (image,).
 
-    An image depends on the seed, its category, its example number and the size in pixels, on nothing else.
+    An image depends on the seed, its category, its example number and the size in pixels only.
 
     >>> images = draw(np.array([3, 3, 8]), np.array([0, 1, 0]))
     >>> images.shape, images.dtype
@@ -231,7 +232,7 @@ def _sit(identity: Keys, occasion: Keys, size: int) -> Sitting:
         u=x - now.yaw * a * z,
         v=y - now.pitch * z,
         z=z,
-        edge=2.4 / size / now.scale,
+        edge=drawing.edge_width(size) / now.scale,
         light=1 + now.contrast * (lambert - 0.72),
         skin=drawing.ramp(SKIN, np.clip(who.skin + now.tan, 0, 1)),
         hair=drawing.ramp(HAIR, hair_tone),
@@ -326,7 +327,7 @@ def _paint_head(sitting: Sitting) -> None:
 
 
 def _over_lips(sitting: Sitting) -> tuple[Array, Array]:
-    """Height under the line between the lips, and the mouth's fullness along it, 1 in the middle."""
+    """Height under the line between the lips, and the mouth's fullness along it, at most 1."""
     who, now = sitting.who, sitting.now
     ratio = sitting.u / (who.mouth_width * (1 + now.smile))
     fullness = 1 - ratio * ratio
@@ -426,7 +427,7 @@ def _paint_brows(sitting: Sitting) -> None:
 
 
 def _paint_hair_in_front(sitting: Sitting, skull: Array) -> None:
-    """Hair over the forehead down to a parted hairline, and beside the face as far as it is long."""
+    """Hair over the forehead down to a parted hairline, and beside the face to its end."""
     who = sitting.who
     aside = sitting.u - who.hair_part
     line = (

@@ -1,10 +1,13 @@
 """Folders of image files: PATH/train/CATEGORY/* with PATH/test/CATEGORY/*, or PATH/CATEGORY/*.
 
-Without train and test, a seeded fifth of each category is for the test.
+Without a folder of test images, a seeded fifth of each category is for the test. Hidden files and
+folders (of notebooks, of macOS) are left out.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +29,30 @@ def read(spec: DataSpec) -> ImageSet:
     Raises InvtoolError for no images, unreadable ones, or several sizes without `size`.
     """
     top = Path(spec.path)
+    if not _folders(top / "train"):  # a category may be called train
+        return read_parts(spec, [(top, None)])
     for test in ("test", "val"):
-        if (top / "train").is_dir() and (top / test).is_dir():
+        if (top / test).is_dir():
             return read_parts(spec, [(top / "train", TRAIN), (top / test, TEST)])
-    return read_parts(spec, [(top, None)])
+    return read_parts(spec, [(top / "train", None)])
+
+
+def _folders(top: Path) -> list[Path]:
+    if not top.is_dir():
+        return []
+    return [path for path in top.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def read_parts(spec: DataSpec, parts: Sequence[tuple[Path, int | None]]) -> ImageSet:
     """Images of several folders of categories, each with its split (None: a seeded one)."""
-    names = sorted({c.name for part, _ in parts for c in part.iterdir() if c.is_dir()})
+    names = sorted({folder.name for part, _ in parts for folder in _folders(part)})
     number = {name: i for i, name in enumerate(names)}
     files: list[Path] = []
     label: list[int] = []
     split: list[NDArray[np.uint8]] = []
     for part, fixed in parts:
         for name in names:
-            found = image_files([part / name]) if (part / name).is_dir() else []
+            found = image_files([part / name])
             files += found
             label += [number[name]] * len(found)
             split.append(_split(len(found), fixed, (spec.options["seed"], number[name])))
@@ -54,7 +65,10 @@ def read_parts(spec: DataSpec, parts: Sequence[tuple[Path, int | None]]) -> Imag
 def image_files(folders: Iterable[Path]) -> list[Path]:
     """Image files below the folders, by name."""
     return sorted(
-        path for top in folders for path in top.rglob("*") if path.suffix.lower() in SUFFIXES
+        path
+        for top in folders
+        for path in top.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
 
 
@@ -71,7 +85,7 @@ def decode(files: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
     first = _decoded(files[0], size)
     _check_memory(first.nbytes * len(files), name)
     image = np.empty((len(files), *first.shape), np.uint8)
-    with ThreadPoolExecutor() as pool:
+    with _decoders() as pool:
         decoded = pool.map(lambda path: _decoded(path, size), files)
         steps = messages.progress(decoded, total=len(files), label="decoding", unit="images")
         for i, pixels in enumerate(steps):
@@ -84,13 +98,23 @@ def decode(files: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
     return image
 
 
+@contextmanager
+def _decoders() -> Iterator[ThreadPoolExecutor]:
+    """Threads that stop at the first failure, and at Ctrl-C, instead of decoding the rest."""
+    pool = ThreadPoolExecutor()
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _decoded(path: Path, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as file:
             picture = file.convert("RGB")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of a damaged file, a decoder raises whatever it stumbles on
         raise InvtoolError(f"{path}: not a whole image ({error})") from None
     if size:  # the shorter side to `size`, then the middle
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
@@ -102,13 +126,19 @@ def _extent(pixels: NDArray[np.uint8]) -> str:
 
 
 def _check_memory(need: int, name: str) -> None:
-    import os
-
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = _free_memory()
     if need > MEMORY_SHARE * free:
         raise InvtoolError(
             f"{name} needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; lower size="
         )
+
+
+def _free_memory() -> int:
+    """Bytes to be had without swapping; on a system that does not tell, all there are."""
+    with suppress(OSError):
+        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(facts["MemAvailable"].split()[0]) * 1024  # caches count as free
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

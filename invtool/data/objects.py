@@ -1,13 +1,15 @@
-"""Drawn objects: a shape with a texture is a category; place, size, light, color and clutter differ between its images.
+"""Drawn objects: a textured shape a category; place, size, light, color and clutter vary in it.
 
-A category draws a family of shapes and a texture, the numbers of both (FORM), and two colors. A shape is a signed
-distance d(x, y), negative inside, in units of the object's radius. Its bevel is the height
+A category draws a family of shapes and a texture, the numbers of both (FORM), and two colors. A
+shape is a signed distance d(x, y), negative inside, in units of the object's radius. Its bevel is
+the height
 
     h = s (2 - s),    s = clip(-d / w, 0, 1)
 
-over a rim of width w, lit by Lambert's law to first order, 1 - c l . grad h with the light's direction l and strength c.
-Its texture is a function of (x, y), positive where the second color shows, that turns and scales with the shape.
-Objects turn by at most TURN, so that larger rotations remain a transform and are no difference within a category.
+over a rim of width w, lit by Lambert's law to first order, 1 - c l . grad h with the light's
+direction l and strength c. Its texture is a function of (x, y), positive where the second color
+shows, that turns and scales with the shape. Objects turn by at most TURN, so that larger
+rotations remain a transform and are no difference within a category.
 """
 
 from collections.abc import Callable
@@ -80,9 +82,9 @@ def draw(
     size: int = 32,
     seed: int = 0,
 ) -> Images:
-    """Textured shapes (image, channel, height, width), RGB 0..255, of category and example numbers (image,).
+    """Textured shapes (image, channel, height, width), RGB 0..255, of categories, examples (image,).
 
-    An image depends on the seed, its category, its example number and the size in pixels, on nothing else.
+    An image depends on the seed, its category, its example number and the size in pixels only.
 
     >>> images = draw(np.array([3, 3, 8]), np.array([0, 1, 0]))
     >>> images.shape, images.dtype
@@ -124,7 +126,7 @@ def _render(category: Keys, occasion: Keys, size: int) -> Array:
     _clutter(canvas, occasion, size)
     across, down = drawing.grid(size)
     x, y = drawing.rotate((across - now.x) / now.scale, (down - now.y) / now.scale, now.turn)
-    edge = 2.4 / size / now.scale
+    edge = drawing.edge_width(size) / now.scale
     family, texture = _kinds(category)
     shape = _by_kind(family, list(FAMILIES.values()), x, y, form)
     _paint_shadow(canvas, shape, x * now.light_x + y * now.light_y, now)
@@ -170,12 +172,12 @@ def _clutter(canvas: Array, occasion: Keys, size: int) -> None:
         paint(
             canvas,
             drawing.muted_color(branch(key, "color")),
-            cover(shape, 2.4 / size) * one.alpha,
+            cover(shape, drawing.edge_width(size)) * one.alpha,
         )
 
 
 def _colors(category: Keys, occasion: Keys, form: Numbers) -> tuple[Array, Array]:
-    """A dark and a light color in either order, (image, channel, 1, 1), with this image's jitter."""
+    """A dark and a light color in either order, (image, channel, 1, 1), jittered by image."""
     jitter = (
         drawing.any_color(branch(occasion, name), -COLOR_JITTER, COLOR_JITTER)
         for name in ("dark", "light")

@@ -29,7 +29,10 @@ class ImageSet:
     steps: Steps = field(default_factory=list)
 
     def indices(self, split: int, limit: int | None = None) -> NDArray[np.int64]:
-        """Numbers of the images of a split; with `limit`, that many spread evenly over it.
+        """Numbers of the images of a split, ascending.
+
+        With `limit`, that many spread evenly over the split's categories, and over the images of
+        each: a plain stride would meet one category alone where they take turns.
 
         Raises InvtoolError if there is none.
         """
@@ -39,4 +42,5 @@ class ImageSet:
             raise InvtoolError(f"{self.spec}: no {kind} images in it")
         if limit is None or limit >= len(found):
             return found
-        return found[np.arange(limit) * len(found) // limit]
+        by_category = found[np.argsort(self.label[found], kind="stable")]
+        return np.sort(by_category[np.arange(limit) * len(found) // limit])

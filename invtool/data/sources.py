@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from invtool.data import embedded, folders, torchvision_sets
 from invtool.data.sets import TEST, ImageSet
 from invtool.data.specs import DOWNLOADED, EMBEDDED, DataSpec, parse
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, streams
+
+MOST_CATEGORIES = 1_000_000  # more is another numbering, as ImageNet's of synsets
+UNNAMED = "category-"  # and its number: a category that a file has no name for
 
 
 def open_data(spec: DataSpec | str, *, download: bool = False) -> ImageSet:
@@ -27,29 +32,33 @@ def open_data(spec: DataSpec | str, *, download: bool = False) -> ImageSet:
 
 
 def _read_file(spec: DataSpec) -> ImageSet:
-    with (
-        streams.reading(Path(spec.path)) as path,
-        hdf5.open(path, ["images"], spec.path) as file,
-    ):
-        image = file.view("image")
-        if spec.path == "-" or not isinstance(image, np.ndarray):
-            image = np.asarray(image[:])  # the spool vanishes; chunks are not mapped
+    name = "standard input" if spec.path == str(streams.STDIO) else spec.path
+    with streams.reading(Path(spec.path)) as path, hdf5.open(path, ["images"], name) as file:
+        image = file.view("image")  # mapped: it outlives the file, and even a spool's name
+        if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.float32):
+            image = np.asarray(image[:], dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
         label = file.array("label").astype(np.int64)
         split = file.array("split") if "split" in file else np.full(len(label), TEST)
-        names = file.attribute("categories", [])
-        _check(spec.path, image, label)
-        count = max(int(label.max()) + 1, len(names))
-        categories = [*names, *(f"category-{i}" for i in range(len(names), count))]
+        _check(name, image, label)
+        categories = _categories(file, int(label.max()) + 1)
         return ImageSet(
             image, label, split.astype(np.uint8), categories, spec.path, list(file.steps)
         )
 
 
-def _check(path: str, image: np.ndarray, label: np.ndarray) -> None:  # type: ignore[type-arg]
-    if not len(label):
+def _categories(file: hdf5.Reader, count: int) -> list[str]:
+    """The names that the file gives, and made-up ones for the numbers it has none for."""
+    told = file.attribute("categories")
+    names = [str(name) for name in told] if isinstance(told, list) else []
+    return names + [f"{UNNAMED}{number}" for number in range(len(names), count)]
+
+
+def _check(path: str, image: NDArray[Any], label: NDArray[np.int64]) -> None:
+    if not image.size:
         raise InvtoolError(f"{path}: no images in it")
-    if label.min() < 0:
-        raise InvtoolError(f"{path}: category number {label.min()}; they count from 0")
+    if label.min() < 0 or label.max() >= MOST_CATEGORIES:
+        wrong = label.min() if label.min() < 0 else label.max()
+        raise InvtoolError(f"{path}: category number {wrong}; they count from 0, one by one")
     if image.dtype.kind == "f":
         # By parts: the array may be larger than memory.
         for start in range(0, len(image), 1000):

@@ -47,8 +47,8 @@ def parse(text: str, *, seed: int | None = None) -> DataSpec:
     """Raise UsageError for a spec that names nothing, InvtoolError for a path that is not there."""
     head, colon, rest = text.partition(":")
     if head == "folder" and colon:
-        path, _, rest = rest.partition(",")
-        return DataSpec("folder", str(_existing(path)), _read_options("folder", rest, seed))
+        path, rest = _folder(rest)
+        return DataSpec("folder", path, _read_options("folder", rest, seed))
     if head in EMBEDDED + DOWNLOADED:
         return DataSpec(head, "", _read_options(head, rest, seed))
     if Path(text).is_dir():
@@ -62,10 +62,14 @@ def parse(text: str, *, seed: int | None = None) -> DataSpec:
     raise UsageError(f"no data set {head!r}; {hint} (or folder:PATH, or an images HDF5 file)")
 
 
-def _existing(path: str) -> Path:
-    if not Path(path).is_dir():
-        raise InvtoolError(f"folder:{path}: no such folder")
-    return Path(path)
+def _folder(text: str) -> tuple[str, str]:
+    """The folder and its options: a folder's name may hold commas, so the longest that is there."""
+    parts = text.split(",")
+    for count in range(len(parts), 0, -1):
+        path = ",".join(parts[:count])
+        if path and Path(path).is_dir():
+            return path, ",".join(parts[count:])
+    raise InvtoolError(f"folder:{parts[0]}: no such folder")
 
 
 def _options(name: str) -> dict[str, tuple[int, int]]:

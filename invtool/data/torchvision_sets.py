@@ -18,6 +18,8 @@ CLASSES = {
     "mnist": "MNIST",
     "fashion-mnist": "FashionMNIST",
 }
+# What torchvision raises where files are missing, and where they are damaged.
+UNREADABLE = (RuntimeError, OSError, ValueError, LookupError, EOFError, AssertionError)
 DRAWERS_TRAIN = 15  # of Omniglot's 20 drawers of every character; the other 5 are for the test
 
 
@@ -35,9 +37,10 @@ def read(spec: DataSpec, *, download: bool) -> ImageSet:
         parts = (
             _omniglot(root, download) if spec.name == "omniglot" else _parts(spec, root, download)
         )
-    except (RuntimeError, OSError) as error:
+    except UNREADABLE as error:
+        why = str(error).partition("\n")[0] or "damaged"
         raise InvtoolError(
-            f"{spec.name} is not in {root} ({str(error).splitlines()[0]}); "
+            f"{spec.name} is not in {root} ({why}); "
             f"fetch it with: invtool data {spec.name} --download -o {spec.name}.h5"
         ) from None
     images, labels, splits, names = parts

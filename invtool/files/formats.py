@@ -30,6 +30,13 @@ ATTRIBUTES = {
     "provenance": "JSON list of the steps that led here, the oldest first; see PROVENANCE.",
     "invtool_order": "JSON list of the layers' names, from input to output.",
     "categories": "JSON list of the categories' names, by number (images, activations).",
+    "data": "Spec of the data set that the images come from.",
+    "model": "The network, as it was named (activations, invariance).",
+    "trained_with": "Transform that the network was trained with; empty: none.",
+    "seen_categories": "Number of categories that it saw transformed.",
+    "categories_total": "Number of categories of the data set.",
+    "model_seed": "Seed that the network was trained with.",
+    "penultimate": "Name of the last layer before the classifier.",
     "tau": "Activity above which a unit is active, as a share of its maximum (invariance).",
 }
 PROVENANCE = {
@@ -43,7 +50,7 @@ PROVENANCE = {
     "time": "UTC; SOURCE_DATE_EPOCH where that is set.",
     "python": "Version of Python.",
     "torch": "Version of PyTorch; null where it was not loaded.",
-    "device": "As asked for: auto, cpu, cuda or mps; null where there is none.",
+    "device": "Where it ran; null where that is always the CPU.",
 }
 MODEL = {  # metadata, each value JSON text
     "architecture": "An object: name, and arguments that it is built with.",
@@ -54,6 +61,10 @@ MODEL = {  # metadata, each value JSON text
     "transform": "Spec of the transform of the seen categories; empty: none.",
     "seen": "List of the numbers of the categories that were also shown transformed.",
     "training": "An object: how it was trained.",
+}
+MODEL_OPTIONAL = {
+    "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
+    "run": "An object: every setting of train.",
 }
 
 WORDS = Values("text", "OS")

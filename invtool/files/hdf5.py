@@ -6,6 +6,7 @@ contiguous, written in place as they are computed and read through a memory map.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,8 +156,11 @@ class Writer:
 
 @contextmanager
 def create(path: Path, kind: str, steps: Steps) -> Iterator[Writer]:
-    """A new file of that kind with its provenance, closed whole when the block succeeds."""
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    """A new file of that kind with its provenance, closed whole when the block succeeds.
+
+    Raises OSError for a full disk.
+    """
+    with _told_by_system(), _closing(h5py.File(path, "w", libver=("v110", "v110"))) as file:
         file.attrs["invtool_kind"] = kind
         file.attrs["invtool_format"] = formats.FORMAT
         if steps:
@@ -165,6 +169,36 @@ def create(path: Path, kind: str, steps: Steps) -> Iterator[Writer]:
         writer = Writer(file, path)
         yield writer
         writer.finish()
+
+
+@contextmanager
+def _closing(file: h5py.File) -> Iterator[h5py.File]:
+    """Close the file, even one that a full disk keeps from being written.
+
+    HDF5 cannot close what it cannot write, and then crashes as the program ends. An abandoned file
+    is therefore closed into the bottomless /dev/null.
+    """
+    try:
+        yield file
+        file.flush()
+    except BaseException:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, file.id.get_vfd_handle())
+        os.close(nowhere)
+        file.close()
+        raise
+    file.close()
+
+
+@contextmanager
+def _told_by_system() -> Iterator[None]:
+    """HDF5 tells of a full disk in the text of many different errors: make them one OSError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if number := re.search(r"errno = (\d+), error message", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+        raise
 
 
 class Reader:

@@ -62,12 +62,20 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(text)
         dict(header.get("__metadata__", {}))
-        ends = [int(t["data_offsets"][1]) for key, t in header.items() if key != "__metadata__"]
+        ends = [_end(tensor) for key, tensor in header.items() if key != "__metadata__"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise InvtoolError(f"{name}: truncated or not safetensors; make it again") from None
     if size != 8 + length + max(ends, default=0):
         raise InvtoolError(f"{name}: truncated safetensors; make it again")
     return header
+
+
+def _end(tensor: dict[str, Any]) -> int:
+    """Where the tensor's bytes end; raises ValueError or the like where its entry is malformed."""
+    begin, end = tensor["data_offsets"]
+    if not isinstance(tensor["dtype"], str) or min(begin, end - begin, *tensor["shape"]) < 0:
+        raise ValueError
+    return int(end)
 
 
 def steps_of(metadata: Mapping[str, Any]) -> Steps:

@@ -18,8 +18,13 @@ sources: list[str] = []  # paths, `-` among them, that are being read and ...
 targets: list[str] = []  # ... written now: what tells which commands were joined by a pipe
 
 
-def step(*, config: Mapping[str, Any], inputs: Sequence[Steps] = ()) -> Steps:
-    """The inputs' steps, each once, and last this one; empty where --no-provenance asks for none."""
+def step(
+    *, config: Mapping[str, Any], inputs: Sequence[Steps] = (), device: str | None = None
+) -> Steps:
+    """The inputs' steps, each once, and last this one; empty where --no-provenance asks for none.
+
+    `device` is where it ran; the default is what the configuration asks for.
+    """
     if not recording:
         return []
     before = {s["id"]: s for steps in inputs for s in steps}
@@ -36,7 +41,7 @@ def step(*, config: Mapping[str, Any], inputs: Sequence[Steps] = ()) -> Steps:
         "time": now(),
         "python": platform.python_version(),
         "torch": getattr(sys.modules.get("torch"), "__version__", None),
-        "device": config.get("device"),
+        "device": device or config.get("device"),
     }
     return [*(s for s in before.values() if s["id"] != ident), this]
 

@@ -42,10 +42,11 @@ def _json(rows: Sequence[Row], steps: Steps, title: str, footer: str, facts: Any
 
 def _csv(rows: Sequence[Row], steps: Steps, title: str, footer: str, facts: Any) -> str:
     text = io.StringIO()
+    columns = list(rows[0]) if rows else []
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0] if rows else [])
+    writer.writerow(columns)
     writer.writerows(
-        ["" if _plain(value) is None else value for value in row.values()] for row in rows
+        ["" if _plain(row[name]) is None else row[name] for name in columns] for row in rows
     )
     return text.getvalue()
 
@@ -56,11 +57,12 @@ def _table(rows: Sequence[Row], steps: Steps, title: str, footer: str, facts: An
 
     terminal = streams.on_terminal()
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    for name in rows[0] if rows else ():
+    columns = list(rows[0]) if rows else []
+    for name in columns:
         number = isinstance(rows[0][name], int | float)
         table.add_column(name, justify="right" if number else "left", no_wrap=not terminal)
     for row in rows:
-        table.add_row(*map(_cell, row.values()))
+        table.add_row(*(_cell(row[name]) for name in columns))
     text = io.StringIO()
     console = Console(
         file=text,

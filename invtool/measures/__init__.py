@@ -12,18 +12,18 @@ from invtool.measures.invariance import (
     invariance,
     peak,
 )
-from invtool.measures.top1 import Top1Accumulator, top1_score, top1_threshold
+from invtool.measures.top1 import TopImages, top1_score, top_images
 
 __all__ = [
     "GROUPS",
     "InvarianceAccumulator",
     "InvarianceResult",
     "NotFiniteError",
-    "Top1Accumulator",
+    "TopImages",
     "group_accuracy",
     "group_indicator",
     "invariance",
     "peak",
     "top1_score",
-    "top1_threshold",
+    "top_images",
 ]

@@ -6,9 +6,7 @@ Within-category accuracy is that of the transformed images of seen categories, a
 accuracy that of the transformed images of unseen ones. Top-1, among all categories.
 """
 
-from array_api_compat import array_namespace
-
-from invtool.measures.arrays import Array
+from invtool.measures.arrays import Array, namespace
 from invtool.measures.groups import group_indicator
 
 
@@ -26,7 +24,7 @@ def group_accuracy(prediction: Array, label: Array, seen: Array | None = None) -
     array([[1.  , 1.  , 1.  ],
            [0.75, 1.  , 0.5 ]])
     """
-    xp = array_namespace(prediction, label)
+    xp = namespace(prediction, label)
     images = label.shape[0]
     if tuple(prediction.shape[1:]) != (images,):
         raise ValueError(f"predictions {tuple(prediction.shape)} do not fit {images} labels")

@@ -17,9 +17,7 @@ from functools import reduce
 from math import prod
 from typing import NamedTuple
 
-from array_api_compat import array_namespace
-
-from invtool.measures.arrays import Array, computable, tiles
+from invtool.measures.arrays import Array, computable, namespace, tiles
 from invtool.measures.groups import GROUPS, group_indicator
 
 
@@ -43,7 +41,7 @@ def peak(*responses: Array) -> Array:
     >>> peak(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([[2.0, 5.0], [0.0, 0.0]]))
     array([3., 5.])
     """
-    xp = array_namespace(*responses)
+    xp = namespace(*responses)
     highest = reduce(xp.maximum, [computable(xp.max(r, axis=0), xp) for r in responses])
     _check_finite(highest)
     return highest
@@ -59,7 +57,7 @@ class NotFiniteError(ValueError):
 
 def _check_finite(extreme: Array, first_unit: int = 0) -> None:
     """Raise for the first unit whose extreme response cannot be computed with."""
-    xp = array_namespace(extreme)
+    xp = namespace(extreme)
     good = xp.reshape(xp.abs(extreme) <= xp.finfo(extreme.dtype).max / 2, (-1,))
     if not xp.all(good):
         bad = int(xp.argmin(xp.astype(good, xp.int8)))
@@ -70,7 +68,7 @@ class InvarianceAccumulator:
     """I_k of many units, summed over batches of images in constant memory.
 
     `peak` is the highest response of each unit, (unit...), over all batches (see `peak`); `tau`
-    is a share of it, 0 <= tau < 1. Sums are float64 across tiles of 64 images.
+    is a share of it, 0 <= tau < 1. Sums are float64 across tiles of 32 images.
 
     >>> import numpy as np
     >>> clean, moved = np.array([[4.0], [2.0], [0.0]]), np.array([[4.0], [1.0], [0.0]])
@@ -84,7 +82,7 @@ class InvarianceAccumulator:
     def __init__(self, peak: Array, *, tau: float = 0.0) -> None:
         if not 0 <= tau < 1:
             raise ValueError(f"tau is {tau}; a share of the highest response wants 0 <= tau < 1")
-        xp = array_namespace(peak)
+        xp = namespace(peak)
         self.tau = tau
         self.peak = xp.reshape(computable(peak, xp), (-1,))
         _check_finite(self.peak)
@@ -93,10 +91,11 @@ class InvarianceAccumulator:
         # a + b >= max(a, b) > floor.
         smallest = xp.full_like(self.peak, float(xp.finfo(self.peak.dtype).smallest_normal))
         self._floor = xp.maximum(self.peak * tau, smallest)
+        # Rows: images of which nothing is known, of seen and of unseen categories.
         zeros = xp.zeros_like(self.peak, dtype=xp.float64)
-        self._sum = xp.stack([zeros] * len(GROUPS))  # (group, unit)
-        self._count = xp.stack([zeros] * len(GROUPS))
-        self._low = xp.zeros_like(self.peak)
+        self._sum = xp.stack([zeros, zeros, zeros])
+        self._count = xp.stack([zeros, zeros, zeros])
+        self._negative = self.peak < 0
 
     def update(self, clean: Array, transformed: Array, seen: Array | None = None) -> Array:
         """Add a batch: responses (image, unit...) to the images and to their transforms.
@@ -105,7 +104,7 @@ class InvarianceAccumulator:
         Returns the number of units that are active in each image, (image,).
         Raises ValueError for shapes that do not fit and for responses that are not finite.
         """
-        xp = array_namespace(clean, transformed)
+        xp = namespace(clean, transformed)
         images, *shape = clean.shape
         if clean.shape != transformed.shape or tuple(shape) != self._shape:
             raise ValueError(
@@ -114,56 +113,67 @@ class InvarianceAccumulator:
             )
         flat = (images, prod(shape))
         clean, transformed = xp.reshape(clean, flat), xp.reshape(transformed, flat)
-        groups = group_indicator(seen, images, self.peak, xp)
-        active_units = xp.zeros_like(groups[0, :])
-        for rows, units in tiles(*flat, clean):
+        everyone, *split = group_indicator(seen, images, self.peak, xp)
+        known = seen is not None
+        weights = xp.stack(split) if known else everyone[None, :]
+        kinds = slice(1, 3) if known else slice(0, 1)
+        active_units = xp.zeros_like(everyone)
+        for rows, units in tiles(clean):
             active_units[rows] += self._add(
                 computable(clean[rows, units], xp),
                 computable(transformed[rows, units], xp),
-                groups[:, rows],
-                units,
+                weights[:, rows],
+                (kinds, units),
             )
         return xp.astype(active_units, xp.int64)
 
-    def _add(self, a: Array, b: Array, groups: Array, units: slice) -> Array:
+    def _add(self, a: Array, b: Array, weights: Array, at: tuple[slice, slice]) -> Array:
         """Add one tile; in-place arithmetic keeps its temporaries few enough for the cache."""
-        xp = array_namespace(a, b)
+        xp = namespace(a, b)
+        units = at[1]
         floor = self._floor[units]
         score, total = xp.minimum(a, b), xp.maximum(a, b)
-        low = xp.min(score, axis=0)
-        _check_finite(low, units.start)
-        self._low[units] = xp.minimum(self._low[units], low)
+        if not xp.min(score) >= 0:  # negative, or NaN
+            low = xp.min(score, axis=0)
+            _check_finite(low, units.start)
+            self._negative[units] |= low < 0
         active = xp.astype(total > floor, score.dtype)
         total += score
         score *= active
         score /= xp.maximum(total, floor)
-        self._sum[:, units] += groups @ score
-        self._count[:, units] += groups @ active
+        self._sum[at] += weights @ score
+        self._count[at] += weights @ active
         return active @ xp.ones_like(floor)
 
     def merge(self, other: "InvarianceAccumulator") -> None:
         """Add what another accumulator with the same peak and tau has seen of other images."""
-        xp = array_namespace(self.peak, other.peak)
+        xp = namespace(self.peak, other.peak)
         if self.tau != other.tau or self._shape != other._shape:
             raise ValueError("only accumulators of the same units and tau can be merged")
         if not xp.all(self.peak == other.peak):
             raise ValueError("only accumulators with the same peak can be merged")
         self._sum += other._sum
         self._count += other._count
-        self._low = xp.minimum(self._low, other._low)
+        self._negative |= other._negative
 
     def result(self) -> InvarianceResult:
         """I_k, #A_k and the negative units, of everything added so far."""
-        xp = array_namespace(self.peak)
-        negative = self._low < 0
-        nan = xp.full_like(self._count, float("nan"))
-        mean = 2 * self._sum / xp.where((self._count > 0) & ~negative, self._count, nan)
+        xp = namespace(self.peak)
+        total, count = _by_group(self._sum), _by_group(self._count)
+        defined = (count > 0) & ~self._negative
+        mean = 2 * total / xp.where(defined, count, xp.full_like(count, float("nan")))
         shape = (len(GROUPS), *self._shape)
         return InvarianceResult(
             xp.reshape(mean, shape),
-            xp.reshape(xp.astype(self._count, xp.int64), shape),
-            xp.reshape(negative, self._shape),
+            xp.reshape(xp.astype(count, xp.int64), shape),
+            xp.reshape(self._negative, self._shape),
         )
+
+
+def _by_group(sums: Array) -> Array:
+    """(group, unit) from sums over unknown, seen and unseen images."""
+    xp = namespace(sums)
+    return xp.concat([xp.sum(sums, axis=0)[None, :], sums[1:, :]])
 
 
 def invariance(

@@ -12,126 +12,118 @@ Two choices of ours: images that tie with the last of the top 1 % belong to it, 
 only above 0, so that one that is silent for most images is not called invariant for its silence.
 """
 
+from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
 
-from invtool.measures.arrays import Array, tiles
+from invtool.measures.arrays import Array, namespace, tiles
 
 TOP = 0.01  # share of the images that count as a unit's best
 
 
-def top1_threshold(clean: Array) -> Array:
-    """t_k, (unit...): the response that the top 1 % of the images, (image, unit...), reach.
+@dataclass(frozen=True)
+class TopImages:
+    """F_k of every unit as pairs of an image and a unit; found once, it serves every transform."""
+
+    unit_shape: tuple[int, ...]
+    threshold: Array
+    """(flat unit,), what a response must reach to fire the unit."""
+    image: Array
+    """(pair,)"""
+    unit: Array
+    """(pair,), number among the units laid flat."""
+
+    def score(self, transformed: Array) -> Array:
+        """Share of each unit's F_k that still fires it when transformed, (unit...).
+
+        `transformed` is (image, unit...), the same images in the same order. In 0..1, 1 is
+        invariant; NaN for a unit that no clean image fires.
+        """
+        xp = namespace(transformed)
+        if tuple(transformed.shape[1:]) != self.unit_shape:
+            raise ValueError(
+                f"responses {tuple(transformed.shape)} do not have units {self.unit_shape}"
+            )
+        flat = xp.reshape(transformed, (transformed.shape[0], prod(self.unit_shape)))
+        kept = flat[self.image, self.unit] >= self.threshold[self.unit]
+        top = self._count(self.unit, xp)
+        share = self._count(self.unit[kept], xp) / xp.where(
+            top > 0, top, xp.full_like(top, float("nan"))
+        )
+        return xp.reshape(share, self.unit_shape)
+
+    def _count(self, units: Array, xp: Any) -> Array:
+        """How often each unit is named."""
+        size = prod(self.unit_shape)
+        return xp.astype(xp.bincount(units, minlength=size), xp.float64)
+
+
+def top_images(clean: Array) -> TopImages:
+    """The images that fire each unit most, among responses (image, unit...) to all images.
 
     >>> import numpy as np
-    >>> top1_threshold(np.arange(300.0)[:, None])  # 3 of 300 reach it
-    array([297.])
+    >>> top = top_images(np.arange(300.0)[:, None])  # 1 % of 300 is 3
+    >>> top.image, top.threshold
+    (array([297, 298, 299]), array([297.]))
     """
-    xp = array_namespace(clean)
+    xp = namespace(clean)
     images, *shape = clean.shape
     if images == 0:
         raise ValueError("the top 1 % of no images is not defined")
-    best = ceil(TOP * images)
     flat = xp.reshape(clean, (images, prod(shape)))
-    highest = _kth_highest(flat, best) if is_numpy_array(flat) else _sorted(flat, best, xp)
-    return xp.reshape(highest, tuple(shape))
+    best = ceil(TOP * images)
+    least = xp.finfo(flat.dtype).smallest_normal  # stands for "above 0"
+    if xp is np:
+        return TopImages(tuple(shape), *_selected(flat, best, least))
+    threshold = xp.maximum(xp.sort(flat, axis=0)[images - best, :], xp.full_like(flat[0, :], least))
+    return TopImages(tuple(shape), threshold, *xp.nonzero(flat >= threshold))
 
 
-def _sorted(values: Array, best: int, xp: Any) -> Array:
-    return xp.sort(values, axis=0)[values.shape[0] - best, :]
-
-
-def _kth_highest(values: Array, best: int) -> Array:
-    """The `best`-th highest of each column, where best is a small share of the rows.
+def _selected(values: Array, best: int, least: float) -> tuple[Array, Array, Array]:
+    """Threshold of each column, and row and column of what reaches it; for numpy.
 
     The rows are dealt to 3 * best hands. At least `best` values of a column reach the best-th
-    highest maximum of its hands, so only the few above that bound compete.
+    highest maximum of its hands, so only the few that do, and that are above 0, are sorted out.
     """
     rows, columns = values.shape
-    hands = 3 * best
-    if rows < 4 * hands:
-        return np.partition(values, rows - best, axis=0)[rows - best]
+    hands = min(3 * best, rows)
     maxima = values[:hands].copy()
     for start in range(hands, rows, hands):
         deal = values[start : start + hands]
         np.maximum(maxima[: len(deal)], deal, out=maxima[: len(deal)])
-    bound = np.partition(maxima.T, hands - best, axis=1)[:, hands - best]
-    cells = np.flatnonzero(values > bound)
-    row, column = np.divmod(cells, columns)
-    order = np.argsort(column, kind="stable")
+    bound = np.maximum(np.partition(maxima.T, hands - best, axis=1)[:, hands - best], least)
+    row, column, value = _reaching(values, bound)
     count = np.bincount(column, minlength=columns)
-    rank = np.arange(len(cells)) - np.repeat(np.cumsum(count) - count, count)
+    rank = np.arange(len(column)) - np.repeat(np.cumsum(count) - count, count)
+    order = np.argsort(column, kind="stable")
     width = max(best, int(count.max(initial=0)))
-    above = np.broadcast_to(bound, (width, columns)).T.copy()  # (column, candidate)
-    above[column[order], rank] = values[row[order], column[order]]
-    return np.partition(above, width - best, axis=1)[:, width - best]
+    candidates = np.broadcast_to(bound, (width, columns)).T.copy()  # (column, candidate)
+    candidates[column[order], rank] = value[order]
+    threshold = np.partition(candidates, width - best, axis=1)[:, width - best]
+    kept = value >= threshold[column]
+    return threshold, row[kept], column[kept]
 
 
-class Top1Accumulator:
-    """The share of the top 1 % images that remain in the top 1 %, summed over batches of images.
-
-    >>> import numpy as np
-    >>> clean = np.arange(300.0)[:, None]
-    >>> total = Top1Accumulator(top1_threshold(clean))
-    >>> total.update(clean[:150], clean[:150])
-    >>> total.update(clean[150:], clean[150:] - 1)  # 298 and 299 remain, 297 does not
-    >>> total.result()
-    array([0.66666667])
-    """
-
-    def __init__(self, threshold: Array) -> None:
-        xp = array_namespace(threshold)
-        self._shape = tuple(threshold.shape)
-        flat = xp.reshape(threshold, (-1,))
-        self.threshold = flat
-        # Firing is one comparison: the least value above 0 stands for "above 0".
-        least = xp.full_like(flat, float(xp.finfo(flat.dtype).smallest_normal))
-        self._fires = xp.maximum(flat, least)
-        self._top = xp.zeros_like(flat, dtype=xp.int64)
-        self._kept = xp.zeros_like(flat, dtype=xp.int64)
-
-    def update(self, clean: Array, transformed: Array) -> None:
-        """Add a batch: responses (image, unit...) to the images and to their transforms."""
-        xp = array_namespace(clean, transformed)
-        images, *shape = clean.shape
-        if clean.shape != transformed.shape or tuple(shape) != self._shape:
-            raise ValueError(
-                f"responses {tuple(clean.shape)} and {tuple(transformed.shape)} want the same"
-                f" images and units {self._shape}"
-            )
-        flat = (images, prod(shape))
-        clean, transformed = xp.reshape(clean, flat), xp.reshape(transformed, flat)
-        for rows, units in tiles(*flat, clean):
-            top = clean[rows, units] >= self._fires[units]
-            kept = top & (transformed[rows, units] >= self._fires[units])
-            self._top[units] += xp.sum(top, axis=0, dtype=xp.int64)
-            self._kept[units] += xp.sum(kept, axis=0, dtype=xp.int64)
-
-    def merge(self, other: "Top1Accumulator") -> None:
-        """Add what another accumulator with the same threshold has seen of other images."""
-        xp = array_namespace(self.threshold, other.threshold)
-        if self._shape != other._shape or not xp.all(self.threshold == other.threshold):
-            raise ValueError("only accumulators with the same threshold can be merged")
-        self._top += other._top
-        self._kept += other._kept
-
-    def result(self) -> Array:
-        """The share, 0..1, of each unit, (unit...); NaN for a unit that no clean image fires."""
-        xp = array_namespace(self.threshold)
-        top = xp.astype(self._top, xp.float64)
-        kept = xp.astype(self._kept, xp.float64)
-        share = kept / xp.where(top > 0, top, xp.full_like(top, float("nan")))
-        return xp.reshape(share, self._shape)
+def _reaching(values: Array, bound: Array) -> tuple[Array, Array, Array]:
+    """Row, column and value of all that reaches the bound of its column."""
+    found: list[tuple[Array, Array, Array]] = []
+    for rows, units in tiles(values):
+        tile = values[rows, units]
+        cells = np.flatnonzero(tile >= bound[units])
+        row = cells // tile.shape[1]
+        column = cells - row * tile.shape[1]
+        found.append((row + rows.start, column + units.start, tile[row, column]))
+    row, column, value = map(np.concatenate, zip(*found, strict=True))
+    return row, column.astype(np.min_scalar_type(values.shape[1])), value  # short ones sort faster
 
 
 def top1_score(clean: Array, transformed: Array) -> Array:
     """Share of the top 1 % images that remain there, 0..1 (1: invariant), (unit...).
 
-    `clean` and `transformed` are responses (image, unit...) to the same images. NaN for a unit
-    that no clean image fires. Needs all images at once.
+    `clean` and `transformed` are responses (image, unit...) to the same images, all of them. NaN
+    for a unit that no clean image fires.
 
     >>> import numpy as np
     >>> clean = np.array([[3.0, 1.0, 0.0], [1.0, 2.0, 0.0]])
@@ -139,6 +131,9 @@ def top1_score(clean: Array, transformed: Array) -> Array:
     >>> top1_score(clean, transformed)
     array([ 1.,  0., nan])
     """
-    total = Top1Accumulator(top1_threshold(clean))
-    total.update(clean, transformed)
-    return total.result()
+    if clean.shape != transformed.shape:
+        raise ValueError(
+            f"responses {tuple(clean.shape)} and {tuple(transformed.shape)} are not of the same"
+            " images and units"
+        )
+    return top_images(clean).score(transformed)

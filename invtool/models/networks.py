@@ -18,9 +18,10 @@ from invtool.files.provenance import Steps
 from invtool.models import architectures, pretrained
 from invtool.models.capture import Layer, probe
 from invtool.models.normalization import normalize, per_channel
-from invtool.models.references import Reference, check, check_architecture
+from invtool.models.pretrained import Preprocessing
+from invtool.models.references import Reference, check, check_architecture, check_own_code
 from invtool.models.watching import logits_of
-from invtool.models.weights import fill, outputs, read_weights
+from invtool.models.weights import SAFETENSORS, fill, outputs, read_weights
 
 DEFAULT_SIZE = 32  # pixels, of a built-in network that is named alone ...
 DEFAULT_CATEGORIES = 10  # ... and where neither weights nor data tell how many there are
@@ -72,8 +73,9 @@ class Network:
         _, channels, height, width = images.shape
         wanted = self.input
         if channels != wanted[0]:
+            plural = "" if channels == 1 else "s"
             raise InvtoolError(
-                f"the images have {channels} channels, {self.name} takes {wanted[0]}"
+                f"the images have {channels} channel{plural}, {self.name} takes {wanted[0]}"
             )
         if (height, width) != wanted[1:] and not self.resize:
             raise InvtoolError(
@@ -156,19 +158,17 @@ def _from_file(path: Path, asked: _Asked) -> Network:
     try:
         architecture = metadata["architecture"]
         name, arguments = architecture["name"], architecture["arguments"]
-        channels, height, width = (metadata["input"][k] for k in ("channels", "height", "width"))
-        normalization = asked.normalization(channels) or metadata["normalization"]
+        told = _told_by(metadata)
     except (KeyError, TypeError) as error:
         raise InvtoolError(f"{label}: its metadata lacks {error}; make it again") from error
+    check_own_code(label, name)
     module = architectures.build(name, arguments, seed=asked.seed)
     if not asked.untrained:
         fill(module, models.load_tensors(path), source=label)
     return Network(
         module=module,
         name=label,
-        input=(channels, asked.size or height, asked.size or width),
-        normalization=normalization,
-        resize=asked.size is not None,
+        **_shown(label, asked, told, side=None),
         categories=metadata.get("categories"),
         metadata=metadata,
         steps=models.steps_of(metadata),
@@ -183,25 +183,33 @@ def _named(name: str, asked: _Asked) -> Network:
     if weights is not None:
         module = _with_weights(name, arguments, module, weights)
     told = pretrained.preprocessing(name, module)
-    channels, height, width = told.input or _square(name, arguments.get("height"))
+    if weights is not None and weights.suffix in SAFETENSORS:
+        metadata = models.read_metadata(weights)
+        told = _told_by(metadata) if "architecture" in metadata else told
+    return Network(module, name, **_shown(name, asked, told, side=arguments.get("height")))
+
+
+def _told_by(metadata: Mapping[str, Any]) -> Preprocessing:
+    channels, height, width = (metadata["input"][key] for key in ("channels", "height", "width"))
+    return Preprocessing((channels, height, width), metadata["normalization"])
+
+
+def _shown(name: str, asked: _Asked, told: Preprocessing, side: int | None) -> dict[str, Any]:
+    """How images are shown to a network: what was asked for, else what it tells, else `side` pixels."""
+    side = asked.size or side
+    if told.input is None and side is None:
+        raise UsageError(f"{name} does not tell its input; give --size in pixels")
+    channels, height, width = told.input or (3, side, side)
     normalization = asked.normalization(channels) or told.normalization
     if normalization is None:
         raise UsageError(
             f"{name} does not tell how its input is normalized; give --mean and --std (0 and 1 for 0..1)"
         )
-    return Network(
-        module=module,
-        name=name,
-        input=(channels, asked.size or height, asked.size or width),
-        normalization=normalization,
-        resize=asked.size is not None,
-    )
-
-
-def _square(name: str, side: int | None) -> tuple[int, int, int]:
-    if side is None:
-        raise UsageError(f"{name} does not tell its input; give --size in pixels")
-    return 3, side, side
+    return {
+        "input": (channels, asked.size or height, asked.size or width),
+        "normalization": normalization,
+        "resize": asked.size is not None,
+    }
 
 
 def _arguments(name: str, asked: _Asked) -> dict[str, int]:

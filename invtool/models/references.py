@@ -96,7 +96,7 @@ def check(
         raise UsageError(
             f"'{reference.text}' has no weights of its own; give --weights FILE or --untrained"
         )
-    if reference.path is not None and reference.path != streams.STDIO:
+    if reference.path is not None and reference.path.is_file():  # a pipe is read only once
         check_architecture(reference.text, models.read_metadata(reference.path))
 
 
@@ -118,7 +118,7 @@ def _check_foreign(text: str, prefix: str, form: str) -> None:
     match = PYTHON.fullmatch(name)
     if not name or (prefix == "py:" and match is None):
         raise UsageError(f"'{text}' is not of the form {form}")
-    if match is not None and prefix == "py:" and not _importable(match["module"]):
+    if prefix == "py:" and match is not None and not _importable(match["module"]):
         raise UsageError(
             f"{text}: there is no module {match['module']} in {Path.cwd()} or installed"
         )
@@ -127,7 +127,25 @@ def _check_foreign(text: str, prefix: str, form: str) -> None:
 def _importable(module: str) -> bool:
     """Whether the outermost package of `module` exists; to look further would run it."""
     outermost = module.partition(".")[0]
-    here = Path.cwd() / outermost
-    if here.is_dir() or here.with_suffix(".py").is_file() or outermost in sys.modules:
+    if _is_here(outermost) or outermost in sys.modules:
         return True
     return importlib.util.find_spec(outermost) is not None
+
+
+def _is_here(package: str) -> bool:
+    here = Path.cwd() / package
+    return here.is_dir() or here.with_suffix(".py").is_file()
+
+
+def check_own_code(label: str, architecture: str) -> None:
+    """Refuse to run code because a file says so, unless it lies in the current folder: a file may come from anybody.
+
+    Raises:
+        UsageError: the architecture is a `py:` one from elsewhere.
+    """
+    package = re.split(r"[.:]", architecture.removeprefix("py:"))[0]
+    if architecture.startswith("py:") and not _is_here(package):
+        raise UsageError(
+            f"{label} asks to run {architecture}, which is not in the current folder;"
+            f" if you trust it, name {architecture} yourself and add --weights {label}"
+        )

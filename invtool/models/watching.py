@@ -153,11 +153,10 @@ class _Watch(TorchFunctionMode):
         if function in LINEAR:
             return self.map_linearly(function, func, args, named)
         result = func(*args, **named)
-        operands = (*args, *named.values())
-        kind = _kind(function, operands, result)
+        kind = _kind(function, args, named, result)
         if kind is not None:
             value = _first(result)
-            if operands[0] is self.mapped() and value.ndim == 4:
+            if value.ndim == 4 and _input(args, named) is self.mapped():
                 value = value.movedim(-1, 1)  # a linear map works on channels in the last place
             self.show(self.places[-1].named(function), kind, value)
             self.shown = True
@@ -189,17 +188,23 @@ class _Watch(TorchFunctionMode):
         self.order += 1
 
 
-def _kind(function: str, operands: tuple[Any, ...], result: Any) -> Kind | None:
+def _kind(function: str, args: Any, named: dict[str, Any], result: Any) -> Kind | None:
     if function in ACTIVATIONS:
         return "activation"
     if function in POOLS:
         return "pool"
     if function in CLAMPS:
-        return "activation" if isinstance(operands[1], (int, float)) and operands[1] == 0 else None
-    if function in MEANS and operands[0].ndim == 4:
-        whole = result.shape[:2] == operands[0].shape[:2] and result.shape[2:].numel() == 1
-        return "pool" if whole else None
+        low = named["min"] if "min" in named else next(iter(args[1:]), None)
+        return "activation" if isinstance(low, (int, float)) and low == 0 else None
+    if function in MEANS:
+        maps = _input(args, named)
+        whole = result.shape[:2] == maps.shape[:2] and result.shape[2:].numel() == 1
+        return "pool" if maps.ndim == 4 and whole else None
     return None
+
+
+def _input(args: Any, named: dict[str, Any]) -> Any:
+    return args[0] if args else named.get("input")
 
 
 def _first(value: Any) -> Any:

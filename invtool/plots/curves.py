@@ -1,4 +1,4 @@
-"""Accuracy against the number of seen categories: within them, across to the others, and untransformed.
+"""Accuracy against the number of seen categories: within them and across to the others.
 
 Within is the top-1 accuracy on transformed images of seen categories, across that of unseen ones. A line
 joins the means of the networks at one place; each network is a dot.
@@ -19,6 +19,7 @@ from invtool.plots.panels import Curves, shorten
 LOOKS: dict[str, tuple[str, str, Any, str]] = {
     "within": ("transformed, seen categories (within)", style.COLORS["seen"], "-", "o"),
     "across": ("transformed, unseen categories (across)", style.COLORS["unseen"], "-", "s"),
+    "all": ("transformed", style.COLORS["all"], "-", "^"),
     "clean": ("untransformed", style.FAINT, "--", "D"),
 }
 WIDE = 40  # largest number of seen categories over the smallest: beyond it the axis is logarithmic
@@ -34,7 +35,7 @@ def accuracy(
     width: float | None = None,
     height: float | None = None,
 ) -> Figure:
-    """Draw the series `within`, `across` and `clean`, accuracies from 0 to 1, in percent.
+    """Draw the series `within`, `across`, `all` and `clean`, accuracies from 0 to 1, in percent.
 
     With `categories`, a dotted line marks chance, 1 / categories. `width` and `height` are inches.
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from invtool.plots.density import Summary, Values, density, summary
+from invtool.plots.density import Summary, Values, density, finite, summary
 from invtool.plots.panels import Curves, Panel, count, groups_drawn, highest, shorten
 
 ANSI = {"all": 32, "seen": 34, "unseen": 33, "within": 34, "across": 33}
@@ -73,8 +73,10 @@ def violins(
     for panel in panels:
         lines += [*screen.fold(panel.title), rows.head()]
         for name, at in zip(rows.shortened(panel.labels), range(len(panel.labels)), strict=True):
+            silent = not any(finite(panel.samples[group][at]).size for group in groups)
             for group in groups:
-                lines.append(rows.row(name, group, panel.samples[group][at], empty))
+                missing = empty if silent else "none"
+                lines.append(rows.row(name, group, panel.samples[group][at], missing))
                 name = ""
     return "\n".join([*(line.rstrip() for line in lines), *screen.fold(caption)])
 

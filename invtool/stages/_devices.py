@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from invtool.errors import InvtoolError, UsageError
+from invtool.errors import InvtoolError
 
 if TYPE_CHECKING:
     from invtool.models.capture import Layer
@@ -17,7 +17,7 @@ MAX_BATCH = 256  # images; more gains nothing on the CPU
 def choose(name: str, threads: int | None = None) -> torch.device:
     """`auto` is CUDA, else Apple's MPS, else the CPU; also settles the number of threads.
 
-    Raises UsageError for a name that is no device, InvtoolError for one that is not there.
+    Raises InvtoolError for a device that is not there.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -27,16 +27,10 @@ def choose(name: str, threads: int | None = None) -> torch.device:
         found = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device("mps" if torch.backends.mps.is_available() else found)
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except RuntimeError as error:
-        known = name.split(":")[0] in ("cpu", "cuda", "mps")
-        if not known:
-            raise UsageError(f"no device {name!r}; use auto, cpu, cuda, cuda:N or mps") from None
-        raise InvtoolError(f"device {name}: {str(error).splitlines()[0]}") from None
-    except AssertionError:  # a build without CUDA
-        raise InvtoolError(f"device {name}: this torch is built without it") from None
-    return device
+        return torch.empty(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a build without CUDA
+        why = str(error).partition("\n")[0]
+        raise InvtoolError(f"device {name} is not to be had: {why}") from None
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:

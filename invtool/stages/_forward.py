@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.data.sets import ImageSet
+from invtool.errors import InvtoolError
 from invtool.models.networks import Network
 from invtool.transforms import Spec
 
@@ -17,9 +18,24 @@ def on_device(
     images: ImageSet, index: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The images `index` (image, channel, height, width), and `index` itself, on the device."""
-    # A copy: a cached set is mapped read-only, and torch wants memory that it may write.
-    pixels = np.array(images.image[index])
+    pixels = np.asarray(images.image[index])  # a copy: a mapped set cannot be written
     return torch.from_numpy(pixels).to(device), torch.from_numpy(index).to(device)
+
+
+def check_transforms(images: ImageSet, transforms: Sequence[Spec]) -> None:
+    """Raise InvtoolError, before any work, for a transform that cannot take such images."""
+    image = torch.from_numpy(np.array(images.image[:1])).float()
+    for transform in transforms:
+        try:
+            result = transform(image)
+        except ValueError as error:
+            raise InvtoolError(f"{transform} on {images.spec}: {error}") from None
+        if result.shape != image.shape:
+            height, width = image.shape[2:]
+            raise InvtoolError(
+                f"{transform} changes the size of the images of {images.spec}, "
+                f"{height}x{width} pixels; square ones are wanted"
+            )
 
 
 def conditions(
@@ -53,7 +69,8 @@ def predict(
 ) -> NDArray[np.int64]:
     """Predicted category of every image under every transform, (condition, image).
 
-    `each(condition, first image)` is called before a batch runs.
+    `each(condition, first image)` is called before a batch runs. Raises InvtoolError where the
+    network answers no finite numbers.
     """
     answers = np.empty((len(transforms), len(index)), np.int64)
     batches = conditions(images, index, transforms, batch_size=batch_size, seed=seed, device=device)
@@ -61,6 +78,10 @@ def predict(
     with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
         for condition, first, batch in batches:
             each(condition, first)
-            answer = network(batch).argmax(1).cpu().numpy()
-            answers[condition, first : first + len(answer)] = answer
+            logits = network(batch)
+            if not logits.isfinite().all():
+                raise InvtoolError(
+                    f"{network.name} answers NaN or infinity; are its weights whole?"
+                )
+            answers[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
     return answers

@@ -1,5 +1,6 @@
 """What a command refuses before it imports torch: names, specs and files that cannot work."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
 from invtool.files import streams
 from invtool.models import architectures, references
+from invtool.training.checkpoints import checkpoint_path
 from invtool.transforms import SpecError, parse
+from invtool.transforms.specs import IDENTITY
 
 
 def transforms(texts: Sequence[str]) -> None:
@@ -19,6 +22,12 @@ def transforms(texts: Sequence[str]) -> None:
             parse(text)
         except SpecError as error:
             raise UsageError(str(error)) from None
+
+
+def device(name: str) -> None:
+    """Raise UsageError for a name that is no device; whether it is there, torch knows."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise UsageError(f"no device {name!r}; use auto, cpu, cuda, cuda:N or mps")
 
 
 def data(text: str) -> DataSpec:
@@ -34,7 +43,15 @@ def measuring(config: Activations) -> Path | None:
 
     A model on standard input can be looked into only later.
     """
+    device(config.device)
     reference = references.parse(config.model)
+    references.check(
+        reference,
+        weights=Path(config.weights) if config.weights else None,
+        untrained=config.untrained,
+        mean=config.mean,
+        std=config.std,
+    )
     transforms(config.transforms)
     if config.data:
         data(config.data)
@@ -50,33 +67,59 @@ def measuring(config: Activations) -> Path | None:
 
 def training(config: Train, target: Path, *, overwrite: bool) -> None:
     """Raise InvtoolError where a training could not start, or would overwrite something."""
+    device(config.device)
     several = len(config.seen) * config.seeds > 1
     if len(set(config.seen)) < len(config.seen):
         raise UsageError(f"--seen {' '.join(map(str, config.seen))} names a count twice")
     if config.transform:
         transforms([config.transform])
-    elif max(config.seen):
+    if max(config.seen) and config.transform in ("", IDENTITY):
         raise UsageError(f"--seen {max(config.seen)} needs --transform; transformed how?")
-    if not config.network.startswith(tuple(architectures.PREFIXES)):
+    if config.network.startswith(tuple(architectures.PREFIXES)):
+        references.parse(config.network)
+    else:
         architectures.check_name(config.network)
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None
     if count is not None:
         seen_count(config.seen, count, str(spec))
     if several:
-        _folder(target, config, overwrite)
+        _folder(target, overwrite)
     else:
-        streams.check(None, target, overwrite=overwrite)
+        _model_file(target, overwrite)
 
 
-def _folder(target: Path, config: Train, overwrite: bool) -> None:
-    if target == streams.STDIO or target.is_file():
+def _model_file(target: Path, overwrite: bool) -> None:
+    streams.check(None, target, overwrite=overwrite)
+    if target.suffix == ".jsonl":
+        raise UsageError(f"{target} is a name for the log; name the model, as {target.stem}.st")
+    checkpoint = checkpoint_path(target)
+    if checkpoint.exists() and not overwrite:
+        raise UsageError(
+            f"{checkpoint} holds a training that was stopped; --resume goes on with it, "
+            "--overwrite starts anew"
+        )
+
+
+def _folder(target: Path, overwrite: bool) -> None:
+    named_as_file = target.suffix in (".st", ".safetensors") and not target.is_dir()
+    if target == streams.STDIO or target.is_file() or named_as_file:
         raise UsageError(f"{target}: several networks need a folder; use -o FOLDER/")
     if not target.is_dir() and not target.absolute().parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.absolute().parent}")
     there = sorted(path.name for path in target.glob("*.st")) if target.is_dir() else []
     if there and not overwrite:
-        raise UsageError(f"{target} holds {there[0]} already; pass --overwrite or another -o")
+        raise UsageError(
+            f"{target} holds {there[0]} already; pass --resume to go on, --overwrite or another -o"
+        )
+
+
+def demo_folder(folder: Path, overwrite: bool) -> None:
+    """Raise UsageError where the demo would write over something."""
+    if folder.is_file() or not folder.absolute().parent.is_dir():
+        raise UsageError(f"{folder} cannot be a folder; name another with -o")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UsageError(f"{folder} is not empty; pass --overwrite or another -o")
 
 
 def seen_count(asked: Sequence[int], categories: int, name: str) -> None:

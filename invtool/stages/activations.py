@@ -19,14 +19,14 @@ from torch import Tensor
 
 from invtool.config import Activations
 from invtool.data.sets import TEST, ImageSet
-from invtool.data.sources import open_data
+from invtool.data.sources import UNNAMED, open_data
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import formats, hdf5, provenance
+from invtool.files import formats, hdf5, messages, provenance, streams
 from invtool.models import networks, references
 from invtool.models.capture import Layer, capturing, select
 from invtool.models.networks import Network
 from invtool.stages import _devices
-from invtool.stages._forward import predict
+from invtool.stages._forward import check_transforms, predict
 from invtool.transforms import Spec, parse
 
 IN_FLIGHT = 2  # batches whose values wait to be written
@@ -36,19 +36,20 @@ def run(config: Activations, model: Path, target: Path) -> None:
     """Write an activations file of the network in `model` (or that `config.model` names)."""
     device = _devices.choose(config.device, config.threads)
     network = open_network(config, model, device)
-    images = open_data(config.data or _trained_on(network))
-    specs = [Spec(), *_transforms(config, network)]
+    images = open_data(config.data) if config.data else _trained_on(network)
+    specs = list(dict.fromkeys([Spec(), *_transforms(config, network)]))
     index = images.indices(TEST, config.limit)
     layers = select(network.layers, config.layers)
     _check_room(layers, len(specs) * len(index), np.dtype(config.dtype), target)
     _check_categories(network, images)
+    check_transforms(images, specs)
     steps = provenance.step(config=asdict(config), inputs=[network.steps, images.steps])
     with hdf5.create(target, "activations", steps) as out:
         _describe(out, network, images, index, specs)
         sizes = (len(specs), len(index))
         slabs = {layer.name: _reserve(out, layer, sizes, config.dtype) for layer in layers}
         batch = _devices.batch_size(config.batch_size, layers, device)
-        with _Recorder(slabs) as recorder, capturing(network.module, layers, recorder.take):
+        with _Recorder(slabs, specs) as recorder, capturing(network.module, layers, recorder.take):
             prediction = predict(
                 network,
                 images,
@@ -80,11 +81,17 @@ def open_network(config: Activations, model: Path, device: torch.device) -> Netw
     )
 
 
-def _trained_on(network: Network) -> str:
-    data = network.metadata.get("data")
-    if not data:
+def _trained_on(network: Network) -> ImageSet:
+    """The images that the network was trained on."""
+    spec = str(network.metadata.get("data", ""))
+    if not spec:
         raise UsageError(f"{network.name} does not tell its images; give --data")
-    return str(data)
+    if spec == str(streams.STDIO):
+        raise UsageError(f"{network.name} was trained on images from a pipe; give --data")
+    try:
+        return open_data(spec)
+    except InvtoolError as error:  # as a path that is relative to another folder
+        raise InvtoolError(f"{error} ({network.name} was trained on it); give --data") from None
 
 
 def _transforms(config: Activations, network: Network) -> list[Spec]:
@@ -96,10 +103,20 @@ def _transforms(config: Activations, network: Network) -> list[Spec]:
 
 
 def _check_categories(network: Network, images: ImageSet) -> None:
+    """Refuse labels that the network has no answer for, and say where names do not agree."""
     names = network.categories
-    if names is not None and len(names) < len(images.categories):
+    if names is None:
+        return
+    if len(names) < len(images.categories):
         raise InvtoolError(
             f"{images.spec} has {len(images.categories)} categories, {network.name} {len(names)}"
+        )
+    pairs = zip(names, images.categories, strict=False)
+    other = next((pair for pair in pairs if pair[0] != pair[1]), None)
+    if other and not other[1].startswith(UNNAMED):
+        messages.warn(
+            f"category {other[0]!r} of {network.name} is {other[1]!r} in {images.spec}: "
+            "seen, unseen and accuracy mean little"
         )
 
 
@@ -130,8 +147,8 @@ def _describe(
         seen = np.isin(label, metadata["seen"]).astype(np.uint8)
         out.array("seen", seen, ("image",), long_name="1: category seen transformed in training")
         out.attribute("seen_categories", len(metadata["seen"]))
-        out.attribute("model_seed", metadata["training"]["seed"])
-        out.attribute("trained_with", metadata["transform"])
+        out.attribute("model_seed", metadata.get("training", {}).get("seed", 0))
+        out.attribute("trained_with", metadata.get("transform", ""))
     out.attribute("categories_total", len(images.categories))
     out.attribute("categories", images.categories)
     out.attribute("data", images.spec)
@@ -151,8 +168,8 @@ def _reserve(out: hdf5.Writer, layer: Layer, sizes: tuple[int, int], dtype: str)
 class _Recorder:
     """Takes layers' values as the network computes them and writes them in a thread of its own."""
 
-    def __init__(self, slabs: dict[str, hdf5.Slab]):
-        self.slabs = slabs
+    def __init__(self, slabs: dict[str, hdf5.Slab], specs: Sequence[Spec]):
+        self.slabs, self.specs = slabs, specs
         self.at = (0, 0)
         self.writer = ThreadPoolExecutor(1)
         self.waiting: list[Future[None]] = []
@@ -161,9 +178,11 @@ class _Recorder:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if failure[0] is None:
-            self._drain(0)
-        self.writer.shutdown(cancel_futures=True)
+        try:
+            if failure[0] is None:
+                self._drain(0)
+        finally:
+            self.writer.shutdown(cancel_futures=True)
 
     def start(self, condition: int, first: int) -> None:
         """The next values are those of the images from `first` on, under `condition`."""
@@ -176,7 +195,16 @@ class _Recorder:
         values = kept.contiguous().cpu()
         if values.data_ptr() == value.data_ptr():
             values = values.clone()  # the network may overwrite its own
-        self.waiting.append(self.writer.submit(slab.write, self.at, values.numpy()))
+        self.waiting.append(self.writer.submit(self._write, name, self.at, values.numpy()))
+
+    def _write(self, name: str, at: tuple[int, int], values: NDArray[Any]) -> None:
+        if not np.isfinite(values).all():
+            half = "; --dtype float32 holds more" if values.dtype == np.float16 else ""
+            raise InvtoolError(
+                f"layer {name} gives NaN or infinity for an image from number {at[1]} on, "
+                f"under {self.specs[at[0]]}{half}"
+            )
+        self.slabs[name].write(at, values)
 
     def _drain(self, most: int) -> None:
         while len(self.waiting) > most:

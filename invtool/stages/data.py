@@ -3,9 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from invtool.config import Data
-from invtool.data import ImageSet, open_data, parse
-from invtool.errors import InvtoolError
+from invtool.data.sets import ImageSet
+from invtool.data.sources import open_data
+from invtool.data.specs import parse
 from invtool.files import hdf5, provenance
 from invtool.files.provenance import Steps
 
@@ -18,11 +21,7 @@ def run(config: Data, target: Path) -> None:
 
 def write(images: ImageSet, target: Path, steps: Steps, limit: int | None = None) -> None:
     """Write an image set; `limit` keeps that many of each split, spread evenly."""
-    import numpy as np
-
     kept = [images.indices(split, limit) for split in np.unique(images.split)]
-    if not kept:
-        raise InvtoolError(f"{images.spec}: no images in it")
     rows = np.sort(np.concatenate(kept))
     with hdf5.create(target, "images", steps) as out:
         out.array(

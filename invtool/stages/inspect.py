@@ -88,7 +88,9 @@ def _describe_model(path: Path) -> dict[str, Any]:
         "kind": facts.get("invtool_kind", "tensors"),
         "format": facts.get("invtool_format"),
         "facts": {
-            key: value for key, value in facts.items() if key not in (*INTERNAL, *models.PLAIN)
+            key: facts[key]
+            for key in dict.fromkeys([*formats.MODEL, *formats.MODEL_OPTIONAL, *facts])
+            if key in facts and key not in (*INTERNAL, *models.PLAIN)
         },
         "arrays": [
             {"name": name, "dtype": tensor["dtype"], "shape": tensor["shape"]}
@@ -223,6 +225,7 @@ def _rows(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
 def _arrays(arrays: list[dict[str, Any]], width: int) -> list[str]:
     """A row for each array; one row stands for the arrays of that name in all layers."""
     rows = {formats.pattern(a["name"]): a for a in arrays}
+    texts = {array.path: array.text for kind in formats.KINDS.values() for array in kind}
     lines = []
     for name, array in rows.items():
         dims = _dims(array)
@@ -230,9 +233,10 @@ def _arrays(arrays: list[dict[str, Any]], width: int) -> list[str]:
             dims = list(dict.fromkeys("unit..." if _is_unit(dim) else dim for dim in dims))
         head = [name, array["dtype"], " x ".join(dims)]
         unit = array["units"] if array["units"] not in ("", "1") else ""
-        told = f"{array['long_name']}{f' Unit: {unit}.' if unit else ''}"
+        told = texts.get(name, "") if "*" in name else array["long_name"]
+        told += f" [{unit}]" if unit else ""
         if "values" in array:
-            told = f"{told} Here: {', '.join(map(str, array['values']))}."
+            told = f"{told.rstrip('.')}: {', '.join(map(str, array['values']))}"
         lines.append(GAP + GAP.join(head))
         lines += textwrap.wrap(told, width, initial_indent=GAP * 3, subsequent_indent=GAP * 3)
     return lines

@@ -24,18 +24,17 @@ from invtool.files import hdf5, messages, provenance
 from invtool.measures import (
     InvarianceAccumulator,
     NotFiniteError,
-    Top1Accumulator,
     group_accuracy,
     group_indicator,
     peak,
-    top1_threshold,
+    top_images,
 )
 from invtool.stages.invariance_result import Array, Images, Score, tabulate, write
 
-BLOCK_BYTES = 64 << 20  # of activations that a thread works on at a time
-ROWS = 64  # images that stay in the cache from one measure to the next
+BLOCK_BYTES = 64 << 20  # of activations that a thread holds, where it must hold them
+ROW_BYTES = 8 << 10, 32 << 10  # of an image's units in a mapped block: long rows are read faster
 # What the plots need to know of the network, where the activations file tells it.
-FACTS = ("seen_categories", "categories_total", "model_seed", "architecture", "transform", "data")
+FACTS = ("seen_categories", "categories_total", "model_seed", "trained_with", "model", "data")
 
 
 @dataclass(frozen=True)
@@ -120,10 +119,18 @@ def _layer(file: hdf5.Reader, name: str, threads: int) -> Layer:
     activation = file.view(f"layers/{name}/activation")
     if 0 in activation.shape:
         raise InvtoolError(f"{file.label}: layer {name!r} is empty")
-    wide = activation.shape[2]
-    most = BLOCK_BYTES * wide // activation.nbytes
-    width = max(min(most, -(-wide // threads)), 1)
-    return Layer(name, activation, [slice(at, at + width) for at in range(0, wide, width)])
+    wide, size = activation.shape[2], activation.nbytes
+    width = -(-wide // threads)
+    if isinstance(activation, np.ndarray) and activation.itemsize >= 4:  # used where it is mapped
+        row = size // (wide * activation.shape[0] * activation.shape[1])
+        least, most = (length // row for length in ROW_BYTES)
+        width = min(max(width, least), most)
+    else:
+        width = min(width, BLOCK_BYTES * wide // size)
+    width = max(width, 1)
+    return Layer(
+        name, activation, [slice(at, min(at + width, wide)) for at in range(0, wide, width)]
+    )
 
 
 def _scores(
@@ -163,21 +170,15 @@ def _block(layer: Layer, block: slice, images: Images, tau: float) -> Score:
 
 def _score(part: Array, seen: Array | None, tau: float) -> Score:
     clean = part[0]
-    highest, threshold = peak(clean), top1_threshold(clean)
-    results, tops = [], []
-    active_units = np.zeros((len(part) - 1, len(clean)), np.int64)
-    for transform, moved in enumerate(part[1:]):
+    highest, best = peak(clean), top_images(clean)
+    results, active_units, top1 = [], [], []
+    for moved in part[1:]:
         total = InvarianceAccumulator(np.maximum(highest, peak(moved)), tau=tau)
-        top = Top1Accumulator(threshold)
-        for start in range(0, len(clean), ROWS):
-            rows = slice(start, start + ROWS)
-            group = None if seen is None else seen[rows]
-            active_units[transform, rows] = total.update(clean[rows], moved[rows], group)
-            top.update(clean[rows], moved[rows])
+        active_units.append(total.update(clean, moved, seen))
         results.append(total.result())
-        tops.append(top.result())
+        top1.append(best.score(moved))
     invariance, active_images, negative = map(np.stack, zip(*results, strict=True))
-    return Score(invariance, active_images, negative, np.stack(tops), active_units)
+    return Score(invariance, active_images, negative, np.stack(top1), np.stack(active_units))
 
 
 def _warn_of_negatives(name: str, score: Score, images: Images) -> None:

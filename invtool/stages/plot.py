@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +13,22 @@ from numpy.typing import NDArray
 
 from invtool.config import Plot
 from invtool.errors import InvtoolError
-from invtool.files import hdf5, messages, provenance
+from invtool.files import provenance
 from invtool.plots import terminal
 from invtool.plots.density import finite
 from invtool.plots.panels import Curves, Panel
+from invtool.stages.plot_sources import (
+    Result,
+    common_categories,
+    common_layers,
+    common_transforms,
+    describe,
+    distinct,
+    refuse_activations,
+)
 
 SPLIT = ("seen", "unseen")
 COEFFICIENT = "invariance coefficient $I_k$ (0 to 1)"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One file: what can be known without its large arrays."""
-
-    path: Path
-    label: str  # in messages
-    name: str  # in the picture
-    kind: str
-    layers: list[str]
-    penultimate: str
-    transforms: list[str]
-    groups: list[str]
-    seen: int | None
-    categories: int | None
-    tau: float | None
-    data: str
-    seen_images: NDArray[np.bool_] | None
-    accuracy: dict[str, dict[str, float]]  # condition, group
-    steps: provenance.Steps
 
 
 @dataclass(frozen=True)
@@ -61,10 +48,10 @@ class Picture:
 
 def run(config: Plot, sources: Sequence[Path], output: Path) -> None:
     """Draw the files `sources` as one picture into `output`."""
-    results = _distinct([_describe(source) for source in sources])
+    results = distinct([describe(source) for source in sources])
     kind = _kind(results) if config.kind == "auto" else config.kind
     if kind != "accuracy":
-        _refuse_activations(results, kind)
+        refuse_activations(results, kind)
     picture = PICTURES[kind](config, results)
     if config.format == "text":
         text = _text(config, picture, _facts(results))
@@ -72,64 +59,6 @@ def run(config: Plot, sources: Sequence[Path], output: Path) -> None:
     else:
         steps = provenance.step(config=asdict(config), inputs=[r.steps for r in results])
         _figure(config, picture, _facts(results), output, steps)
-
-
-def _describe(path: Path) -> Result:
-    with hdf5.open(path, kinds=("invariance", "activations")) as file:
-        invariance = file.kind == "invariance"
-        conditions = file.array("condition").tolist() if "condition" in file else []
-        seen, categories = (file.attribute(n) for n in ("seen_categories", "categories_total"))
-        return Result(
-            path=path,
-            label=file.label,
-            name=path.name if file.label == str(path) else file.label,
-            kind=file.kind,
-            layers=file.layers(),
-            penultimate=file.attribute("penultimate", file.layers()[-1]),
-            transforms=file.array("transform").tolist() if invariance else conditions[1:],
-            groups=file.array("group").tolist() if invariance else [],
-            seen=int(seen) if isinstance(seen, int) and seen >= 0 else None,
-            categories=int(categories) if isinstance(categories, int) else None,
-            tau=file.attribute("tau"),
-            data=str(file.attribute("data", "")),
-            seen_images=file.array("seen").astype(bool) if "seen" in file else None,
-            accuracy=_accuracies(file, conditions),
-            steps=file.steps,
-        )
-
-
-def _accuracies(file: hdf5.Reader, conditions: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Top-1 accuracy by condition and group: as stored, or counted from the predictions."""
-    if "accuracy" in file:
-        groups = file.array("group").tolist()
-        stored = file.array("accuracy").tolist()
-        return {
-            condition: dict(zip(groups, row, strict=True))
-            for condition, row in zip(conditions, stored, strict=True)
-        }
-    if "prediction" not in file:
-        return {}
-    right = file.array("prediction") == file.array("label")
-    everyone = np.ones(right.shape[1], dtype=bool)
-    seen = file.array("seen").astype(bool) if "seen" in file else ~everyone
-    unseen = ~seen if "seen" in file else ~everyone
-    groups_of = {"all": everyone, "seen": seen, "unseen": unseen}
-    return {
-        condition: {g: _share(row[images]) for g, images in groups_of.items()}
-        for condition, row in zip(conditions, right, strict=True)
-    }
-
-
-def _share(right: NDArray[np.bool_]) -> float:
-    return float(right.mean()) if right.size else float("nan")
-
-
-def _distinct(results: Sequence[Result]) -> list[Result]:
-    """Name files by their last part where that tells them apart, else by their whole path."""
-    names = [result.name for result in results]
-    if len(set(names)) == len(names):
-        return list(results)
-    return [Result(**{**vars(result), "name": result.label}) for result in results]
 
 
 def _kind(results: Sequence[Result]) -> str:
@@ -141,25 +70,16 @@ def _kind(results: Sequence[Result]) -> str:
     return "transforms" if len(one.layers) == 1 and len(one.transforms) > 1 else "layers"
 
 
-def _refuse_activations(results: Sequence[Result], kind: str) -> None:
-    for result in results:
-        if result.kind == "activations":
-            raise InvtoolError(
-                f"{result.label} holds activations, which --kind accuracy draws; "
-                f"--kind {kind} draws invariance, so run invtool invariance first"
-            )
-
-
 def _layers(config: Plot, results: Sequence[Result]) -> Picture:
-    chosen = [_chosen(result, config.layers or ("all",)) for result in results]
-    arrays = [_read(r, layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
+    chosen = [result.chosen(config.layers or ("all",)) for result in results]
+    arrays = [r.read(layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
 
     def panels(groups: Sequence[str]) -> list[Panel]:
         return [
             Panel(
                 _title(transform, result.name if len(results) > 1 else ""),
                 layers,
-                {g: [of[name][t, _group(result, g)] for name in layers] for g in groups},
+                {g: [of[name][t, result.index(g)] for name in layers] for g in groups},
             )
             for result, layers, of in zip(results, chosen, arrays, strict=True)
             for t, transform in enumerate(result.transforms)
@@ -169,15 +89,15 @@ def _layers(config: Plot, results: Sequence[Result]) -> Picture:
 
 
 def _transforms(config: Plot, results: Sequence[Result]) -> Picture:
-    chosen = [_chosen(result, config.layers or ("penultimate",)) for result in results]
-    arrays = [_read(r, layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
+    chosen = [result.chosen(config.layers or ("penultimate",)) for result in results]
+    arrays = [r.read(layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
 
     def panels(groups: Sequence[str]) -> list[Panel]:
         return [
             Panel(
                 _title(layer, result.name if len(results) > 1 else ""),
                 result.transforms,
-                {g: list(of[layer][:, _group(result, g)]) for g in groups},
+                {g: list(of[layer][:, result.index(g)]) for g in groups},
             )
             for result, layers, of in zip(results, chosen, arrays, strict=True)
             for layer in layers
@@ -187,17 +107,18 @@ def _transforms(config: Plot, results: Sequence[Result]) -> Picture:
 
 
 def _seen(config: Plot, results: Sequence[Result]) -> Picture:
-    total = _categories(results)
-    layers, transforms = _common_layers(config, results), _common_transforms(results)
+    total = common_categories(results)
+    layers = common_layers(results, config.layers or ("penultimate",))
+    transforms = common_transforms(results)
     ordered = sorted(results, key=lambda result: result.seen or 0)
-    arrays = [_read(result, layers, "invariance") for result in ordered]
+    arrays = [result.read(layers, "invariance") for result in ordered]
     counts = sorted({result.seen for result in ordered if result.seen is not None})
 
     def pooled(layer: str, transform: str, group: str) -> list[NDArray[Any]]:
         parts: dict[int | None, list[NDArray[Any]]] = {number: [] for number in counts}
         for result, of in zip(ordered, arrays, strict=True):
             at = result.transforms.index(transform)
-            parts[result.seen].append(of[layer][at, _group(result, group)])
+            parts[result.seen].append(of[layer][at, result.index(group)])
         return [np.concatenate(parts[number]) for number in counts]
 
     def panels(groups: Sequence[str]) -> list[Panel]:
@@ -224,13 +145,13 @@ def _active(config: Plot, results: Sequence[Result]) -> Picture:
     group = "all" if config.group == "auto" else config.group
     panels = []
     for result in results:
-        layers = _chosen(result, config.layers or ("all",))
-        images = _read(result, layers, "active_images")
-        units = _read(result, layers, "active_units")
-        inside = _images(result, group, next(iter(units.values())).shape[-1])
+        layers = result.chosen(config.layers or ("all",))
+        images = result.read(layers, "active_images")
+        units = result.read(layers, "active_units")
+        inside = result.images(group, next(iter(units.values())).shape[-1])
         for t, transform in enumerate(result.transforms):
             where = _title(transform, result.name if len(results) > 1 else "")
-            counts = [images[name][t, _group(result, group)] for name in layers]
+            counts = [images[name][t, result.index(group)] for name in layers]
             shares = [100 * each / max(int(inside.sum()), 1) for each in counts]
             panels.append(Panel(f"{where}\nimages that activate a unit", layers, {group: shares}))
             active = [100 * units[name][t][inside] / images[name].shape[-1] for name in layers]
@@ -248,32 +169,29 @@ def _accuracy(config: Plot, results: Sequence[Result]) -> Picture:
     for result in results:
         if not result.accuracy:
             raise InvtoolError(f"{result.label} holds no accuracy; its network gave no predictions")
-    transforms = _common_transforms(results)
+    transforms = common_transforms(results)
     if len({result.seen for result in results}) < 2:
         pairs = [(result, transform) for transform in transforms for result in results]
         places: list[Any] = [transform for _, transform in pairs]
         curves = [Curves("", places, _series(pairs))]
         return Picture("transform", curves=curves, categories=_total(results))
-    total = _categories(results)
+    total = common_categories(results)
     seen = [result.seen or 0 for result in results]
     curves = [Curves(t, seen, _series([(r, t) for r in results])) for t in transforms]
     notes = []
     if len(results) > len(set(seen)):
-        notes.append(
-            f"Lines join means of {len(results)} networks; bars span the networks at one number."
-        )
+        notes.append(f"{len(results)} networks; equal numbers are averaged, their extent beside.")
     return Picture(_of_categories(total), curves=curves, categories=total, notes=notes)
 
 
 def _series(pairs: Sequence[tuple[Result, str]]) -> dict[str, list[float]]:
-    none = float("nan")
     series = {
-        "within": [result.accuracy[transform]["seen"] for result, transform in pairs],
-        "across": [result.accuracy[transform]["unseen"] for result, transform in pairs],
-        "clean": [result.accuracy.get("none", {}).get("all", none) for result, _ in pairs],
+        "within": [result.right(transform, "seen") for result, transform in pairs],
+        "across": [result.right(transform, "unseen") for result, transform in pairs],
+        "clean": [result.right("none", "all") for result, _ in pairs],
     }
     if np.isnan([*series["within"], *series["across"]]).all():  # no image says which it is
-        series["within"] = [result.accuracy[transform]["all"] for result, transform in pairs]
+        series["all"] = [result.right(transform, "all") for result, transform in pairs]
     return {name: numbers for name, numbers in series.items() if not np.isnan(numbers).all()}
 
 
@@ -286,89 +204,9 @@ PICTURES: dict[str, Callable[[Plot, Sequence[Result]], Picture]] = {
 }
 
 
-def _chosen(result: Result, patterns: Sequence[str]) -> list[str]:
-    """The layers that the patterns name, input to output."""
-    words = {"all": "*", "penultimate": result.penultimate}
-    named: set[str] = set()
-    for pattern in patterns:
-        wanted = words.get(pattern, pattern)
-        found = [n for n in result.layers if n in (pattern, wanted) or fnmatchcase(n, wanted)]
-        if not found:
-            held = ", ".join(result.layers)
-            raise InvtoolError(f"{result.label} has no layer {wanted!r}; it has {held}")
-        named.update(found)
-    return [name for name in result.layers if name in named]
-
-
-def _common_layers(config: Plot, results: Sequence[Result]) -> list[str]:
-    chosen = [_chosen(result, config.layers or ("penultimate",)) for result in results]
-    for result, layers in zip(results, chosen, strict=True):
-        if layers != chosen[0]:
-            raise InvtoolError(
-                f"{results[0].label} has {', '.join(chosen[0])} where {result.label} has "
-                f"{', '.join(layers)}; choose a layer of both with --layer"
-            )
-    return chosen[0]
-
-
-def _common_transforms(results: Sequence[Result]) -> list[str]:
-    """The transforms of every file; says which others are left out."""
-    held = [result.transforms for result in results]
-    common = [name for name in held[0] if all(name in names for names in held)]
-    if not common:
-        texts = [f"{result.label} has {', '.join(result.transforms)}" for result in results]
-        raise InvtoolError(f"no transform is in every file: {'; '.join(texts)}")
-    others = sorted({name for names in held for name in names} - set(common))
-    if others:
-        messages.note(f"left out, not in every file: {', '.join(others)}")
-    return common
-
-
-def _categories(results: Sequence[Result]) -> int | None:
-    """How many categories there are, for files that are compared by how many were seen."""
-    for result in results:
-        if result.seen is None:
-            raise InvtoolError(
-                f"{result.label} does not say how many categories its network saw transformed; "
-                "--kind layers draws it"
-            )
-        if result.categories != results[0].categories:
-            raise InvtoolError(
-                f"{results[0].label} has {results[0].categories} categories and {result.label} "
-                f"has {result.categories}; numbers of seen categories need the same data"
-            )
-    return results[0].categories
-
-
 def _total(results: Sequence[Result]) -> int | None:
     totals = {result.categories for result in results}
     return totals.pop() if len(totals) == 1 else None
-
-
-def _group(result: Result, group: str) -> int:
-    if group not in result.groups:
-        held = ", ".join(result.groups)
-        raise InvtoolError(f"{result.label} has no group {group!r}; it has {held}")
-    return result.groups.index(group)
-
-
-def _images(result: Result, group: str, number: int) -> NDArray[np.bool_]:
-    """Which of the images are in the group (image,)."""
-    if group == "all":
-        return np.ones(number, dtype=bool)
-    if result.seen_images is None:
-        raise InvtoolError(
-            f"{result.label} does not say which images are of seen categories; use --group all"
-        )
-    return result.seen_images if group == "seen" else ~result.seen_images
-
-
-def _read(result: Result, layers: Sequence[str], name: str) -> dict[str, NDArray[Any]]:
-    """`/layers/<layer>/<name>` of each layer, its units in one axis."""
-    lead = 1 if name == "active_units" else 2
-    with hdf5.open(result.path, kinds=(result.kind,), label=result.label) as file:
-        arrays = {layer: file.array(f"layers/{layer}/{name}") for layer in layers}
-    return {layer: a.reshape(*a.shape[:lead], -1) for layer, a in arrays.items()}
 
 
 def _grouped(config: Plot, panels: Callable[[Sequence[str]], list[Panel]]) -> list[Panel]:
@@ -394,14 +232,12 @@ def _facts(results: Sequence[Result]) -> str:
     data = sorted({result.data for result in results if result.data})
     texts = []
     if taus:
-        texts.append(
-            f"tau = {' to '.join(f'{t:.3g}' for t in dict.fromkeys([taus[0], taus[-1]]))}."
-        )
+        ends = dict.fromkeys([taus[0], taus[-1]])
+        texts.append(f"tau = {' to '.join(f'{tau:.3g}' for tau in ends)}.")
     if data:
         texts.append(f"Data: {', '.join(data)}.")
-    if len(results) == 1 and results[0].seen is not None:
-        total = f" of {results[0].categories}" if results[0].categories else ""
-        texts.append(f"{results[0].seen}{total} categories seen transformed.")
+    if len(results) == 1 and results[0].counts:
+        texts.append(f"{results[0].counts}.")
     return " ".join(texts)
 
 
@@ -416,10 +252,9 @@ def _silent(picture: Picture) -> str:
     if not silent:
         return "No unit is silent."
     most, among, label = max(found, key=lambda f: f[0])
-    where = (
-        f" (most in {picture.place.format(label)}: {most:,} of {among:,})" if len(found) > 1 else ""
-    )
-    return f"Silent units, whose I_k is undefined, are left out: {silent:,} of {units:,}{where}."
+    place = picture.place.format(label)
+    where = f" (most in {place}: {most:,} of {among:,})" if len(found) > 1 else ""
+    return f"Silent units (no active image) are left out: {silent:,} of {units:,}{where}."
 
 
 def _caption(picture: Picture, facts: str, how: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from invtool.models.architectures import build
 from invtool.models.networks import Network
 from invtool.models.normalization import PER_IMAGE
 from invtool.stages import _devices, _refusals
-from invtool.stages._forward import predict
+from invtool.stages._forward import check_transforms, predict
 from invtool.training import checkpoints
 from invtool.training.draws import Draws
 from invtool.training.loop import Epoch, Trainer, TrainingImages
@@ -66,14 +67,12 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     precision = _devices.precision(config.precision, device)
     images = open_data(config.data)
     _refusals.seen_count(config.seen, len(images.categories), images.spec)
-    rows = []
-    for job in _jobs(config, target, going_on):
-        if going_on and job.target.exists():
-            messages.note(f"{job.target} is finished already")
-            rows.append(_row(job, models.read_metadata(job.target)["accuracy"]))
-        else:
-            rows.append(_train(job, images, device, precision))
-    return rows
+    for split in (TRAIN, TEST):
+        images.indices(split)
+    return [
+        _finished(job) or _train(job, images, device, precision)
+        for job in _jobs(config, target, going_on)
+    ]
 
 
 def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
@@ -91,30 +90,53 @@ def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
 
 def _settings(target: Path) -> Train:
     """What the unfinished run that wrote to `target` was told."""
-    checkpoint = checkpoints.checkpoint_path(target)
-    found = sorted(target.glob("*.st")) if target.is_dir() else [checkpoint]
-    if not any(path.exists() for path in found):
-        what = (
-            f"{target} is finished"
-            if target.is_file()
-            else f"{target}: no checkpoint to go on from"
+    if target.is_dir():  # a network that is being trained has a checkpoint; between two none has
+        found = [*target.glob("*.checkpoint.st")] or [*target.glob("*.st")]
+    else:
+        found = [path for path in [checkpoints.checkpoint_path(target)] if path.exists()]
+    if not found:
+        finished = f"{target} is finished; there is nothing to go on with"
+        raise InvtoolError(
+            finished if target.is_file() else f"{target}: no checkpoint to go on from"
         )
-        raise InvtoolError(what)
-    told = models.read_metadata(found[0]).get("run")
-    if not isinstance(told, dict):
-        raise InvtoolError(f"{found[0]}: not a checkpoint of invtool train")
-    return Train(**{**told, "seen": tuple(told["seen"])})
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    config = _told(newest)
+    if config is None:
+        raise InvtoolError(f"{newest}: not a checkpoint of this invtool's train")
+    return config
+
+
+def _told(path: Path) -> Train | None:
+    """The settings behind a model or checkpoint; None for a file that this version did not write."""
+    with suppress(KeyError, TypeError):
+        told = models.read_metadata(path)["run"]
+        return Train(**{**told, "seen": tuple(told["seen"])})
+    return None
+
+
+def _finished(job: Job) -> dict[str, Any] | None:
+    """The results of a network that this run finished before it was stopped."""
+    checkpoint = checkpoints.checkpoint_path(job.target)
+    if not job.resume or checkpoint.exists() or not job.target.is_file():
+        return None
+    if _told(job.target) != job.config:  # of an earlier run, to be overwritten
+        return None
+    messages.note(f"{job.target} is finished already")
+    return _row(job, models.read_metadata(job.target)["accuracy"])
 
 
 def _train(
     job: Job, images: ImageSet, device: torch.device, precision: torch.dtype
 ) -> dict[str, Any]:
-    run = _Run(job, images, device, precision)
-    try:
-        return run.finish()
-    except InvtoolError:
-        run.withdraw()
-        raise
+    with streams.writing(job.target) as partial:
+        run = _Run(job, images, device, precision)
+        try:
+            accuracy = run.finish(partial)
+        except InvtoolError:
+            run.withdraw()
+            raise
+    run.tidy()
+    return _row(job, accuracy)
 
 
 class _Run:
@@ -127,21 +149,23 @@ class _Run:
         self.recipe = _recipe(job.config)
         self.piped = not _is_file(job.target)
         self.checkpoint = checkpoints.checkpoint_path(job.target)
-        self.log = job.target.with_suffix(".jsonl")
+        self.log = self.checkpoint.with_suffix(".jsonl")  # an earlier model keeps its own
+        self.goes_on = (
+            job.resume and self.checkpoint.exists() and _told(self.checkpoint) == job.config
+        )
         self.steps = self._steps()
         self.network = self._network()
+        self._try()
         self.trainer = self._trainer()
         self.saved = time.monotonic()
-        if job.resume and self.checkpoint.exists():
-            checkpoints.restore(self.checkpoint, self.network.module, self.trainer.optimizer)
-            self.trainer.step = models.read_metadata(self.checkpoint)["step"]
-            self._cut_log()
+        if self.goes_on:
+            self._restore()
         elif not self.piped:
-            self.log.write_text("")
             self._save_checkpoint()
+            self.log.write_text("")
 
     def _steps(self) -> Steps:
-        if self.job.resume and self.checkpoint.exists():
+        if self.goes_on:
             return models.steps_of(models.read_metadata(self.checkpoint))
         config = {**asdict(self.job.config), "seen": self.job.seen, "seed": self.job.seed}
         return provenance.step(config=config, inputs=[self.images.steps])
@@ -164,13 +188,30 @@ class _Run:
             metadata={"architecture": {"name": self.job.config.network, "arguments": arguments}},
         )
 
+    def _try(self) -> None:
+        """Raise InvtoolError now, and not after an epoch, for what cannot work on such images."""
+        check_transforms(self.images, [self.transform])
+        name, wanted = self.network.name, len(self.images.categories)
+        pixels = torch.from_numpy(np.array(self.images.image[:2])).to(self.device)
+        self.network.module.eval()
+        try:
+            with torch.inference_mode():
+                logits = self.network(pixels)
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            raise InvtoolError(f"{name} does not run on {self.images.spec}: {why}") from error
+        if logits.shape[1] != wanted:
+            raise InvtoolError(
+                f"{name} gives {logits.shape[1]} logits; {self.images.spec} has {wanted} categories"
+            )
+
     def _trainer(self) -> Trainer:
         index = self.images.indices(TRAIN)
         label = self.images.label[index]
         mask = np.zeros(len(self.images.categories), bool)
         mask[self.seen] = True
         on_device = TrainingImages(
-            torch.from_numpy(np.array(self.images.image[index])).to(self.device),
+            torch.from_numpy(np.asarray(self.images.image[index])).to(self.device),
             torch.from_numpy(label).to(self.device),
             torch.from_numpy(index).to(self.device),
         )
@@ -184,7 +225,8 @@ class _Run:
             self.precision,
         )
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, target: Path) -> Accuracy:
+        """Train to the end and write the model; its accuracy on the test images."""
         trainer = self.trainer
         name = f"seen {self.job.seen}, seed {self.job.seed}"
         epochs = messages.progress(
@@ -199,11 +241,14 @@ class _Run:
             self._after_epoch(epoch)
         accuracy = self._accuracy(self.images.indices(TEST))
         self.network.module.eval()
-        with streams.writing(self.job.target) as partial:
-            models.save(partial, _cpu_state(self.network), self._metadata(accuracy), self.steps)
+        models.save(target, _cpu_state(self.network), self._metadata(accuracy), self.steps)
+        return accuracy
+
+    def tidy(self) -> None:
+        """The model is whole: its log takes its name, and the checkpoint goes."""
         if not self.piped:
+            self.log.replace(self.job.target.with_suffix(".jsonl"))
             self.checkpoint.unlink()
-        return _row(self.job, accuracy)
 
     def withdraw(self) -> None:
         """A training that came to nothing leaves nothing."""
@@ -212,26 +257,37 @@ class _Run:
                 path.unlink(missing_ok=True)
 
     def _after_step(self, step: int) -> None:
-        if not self.piped and time.monotonic() - self.saved > self.job.config.checkpoint_every:
+        if self.piped or not step % self.trainer.steps_per_epoch:
+            return  # at its end the epoch's line comes first, or it could be lost
+        if time.monotonic() - self.saved > self.job.config.checkpoint_every:
             self._save_checkpoint()
 
     def _after_epoch(self, epoch: Epoch) -> None:
-        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST))
         if self.piped:
             return
+        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST))
         with self.log.open("a") as log:
             log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
         self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
-        metadata = {**self._metadata({}), "step": self.trainer.step}
+        trainer = self.trainer
+        metadata = {
+            **self._metadata({}),
+            "step": trainer.step,
+            "epoch_total": trainer.total.tolist(),
+        }
         checkpoints.save(
-            self.checkpoint, self.network.module, self.trainer.optimizer, metadata, self.steps
+            self.checkpoint, self.network.module, trainer.optimizer, metadata, self.steps
         )
         self.saved = time.monotonic()
 
-    def _cut_log(self) -> None:
-        """Drop lines of epochs that the checkpoint does not hold."""
+    def _restore(self) -> None:
+        trainer, metadata = self.trainer, models.read_metadata(self.checkpoint)
+        checkpoints.restore(self.checkpoint, self.network.module, trainer.optimizer)
+        trainer.step = metadata["step"]
+        trainer.total.copy_(torch.tensor(metadata["epoch_total"]))
+        # Lines of epochs that the checkpoint does not hold are written again.
         done = self.trainer.step // self.trainer.steps_per_epoch
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         self.log.write_text("".join(line + "\n" for line in lines[:done]))

@@ -168,15 +168,12 @@ def _check_model(path: Path) -> str:
 
 def _check_tensor(where: str, tensor: Any) -> None:
     """The tensor's type is known, and its bytes are as many as its shape wants."""
-    try:
-        dtype, shape, (begin, end) = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
-        wanted = prod(shape) * WIDTHS[dtype]
-    except (LookupError, TypeError, ValueError):
-        raise InvtoolError(f"{where} has no known type, shape and place") from None
-    if not 0 <= begin <= end or end - begin != wanted:
-        raise InvtoolError(
-            f"{where} has {end - begin} bytes; {dtype} of shape {shape} has {wanted}"
-        )
+    dtype, shape, (begin, end) = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+    if dtype not in WIDTHS:
+        raise InvtoolError(f"{where} has type {dtype}; {', '.join(WIDTHS)} are known")
+    if end - begin != prod(shape) * WIDTHS[dtype]:
+        wanted = f"{dtype} of shape {shape} has {prod(shape) * WIDTHS[dtype]}"
+        raise InvtoolError(f"{where} has {end - begin} bytes; {wanted}")
 
 
 def _check_floats(where: str, raw: BinaryIO, tensor: Any) -> None:

@@ -2,17 +2,21 @@
 
 Nothing random needs saving: every draw, dropout mask and noise is a function of the seed and the
 step, so weights, momentum and the number of steps done are all that a run needs to go on.
+Importing this module does not import torch: the command line asks where a checkpoint would lie.
 """
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from invtool.errors import InvtoolError
 from invtool.files import models, streams
 from invtool.files.provenance import Steps
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 WEIGHT, MOMENTUM = "weight.", "momentum."
 
@@ -25,7 +29,7 @@ def checkpoint_path(model: Path) -> Path:
 def save(
     path: Path,
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     metadata: dict[str, Any],
     steps: Steps,
 ) -> None:
@@ -38,7 +42,7 @@ def save(
         models.save(partial, {k: t.detach().cpu() for k, t in tensors.items()}, metadata, steps)
 
 
-def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(path: Path, module: nn.Module, optimizer: Optimizer) -> None:
     """Put weights and momentum back where `save` took them.
 
     Raises InvtoolError if the file is not whole or belongs to another network.
@@ -52,8 +56,8 @@ def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> 
     momentum = _under(MOMENTUM, tensors)
     for name, parameter in module.named_parameters():
         if name in momentum:
-            buffer = torch.empty_like(parameter).copy_(momentum[name])  # keeps the memory format
-            optimizer.state[parameter]["momentum_buffer"] = buffer
+            buffer = parameter.detach().clone()  # of the same memory format, on the same device
+            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[name])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -33,7 +33,8 @@ class Draws:
         >>> bool(abs(transformed.mean() - 1 / 4) < 0.02)
         True
         """
-        random = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+        key = np.array([self.seed, epoch], np.uint64)  # of a list with a large one, floats
+        random = np.random.Generator(np.random.Philox(key=key))
         order = np.argsort(self.label, kind="stable")  # images, a category after the other
         present, start, size = np.unique(self.label[order], return_index=True, return_counts=True)
         category = random.integers(len(present), size=count)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from invtool.errors import InvtoolError
+from invtool.models.watching import logits_of
 from invtool.training.draws import Draws
 from invtool.training.recipes import Recipe
 from invtool.transforms import Spec
@@ -35,13 +36,13 @@ class TrainingImages:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: mean loss, share right on the images as shown, speed."""
+    """What an epoch came to."""
 
-    epoch: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-    images_per_second: float
+    epoch: int  # from 1
+    loss: float  # mean over the images shown, before each step
+    accuracy: float  # share of them answered right
+    learning_rate: float  # of its last step
+    images_per_second: float  # since the run began or went on
 
 
 class Trainer:
@@ -61,10 +62,12 @@ class Trainer:
         self.draws, self.transform, self.recipe = draws, transform, recipe
         self.precision = precision
         self.device = images.image.device
-        self.batch = min(recipe.batch_size, len(images.label))
-        self.steps_per_epoch = len(images.label) // self.batch
+        self.batch = recipe.batch_size
+        # Images are drawn with replacement, so that a batch may be larger than the set.
+        self.steps_per_epoch = max(1, len(images.label) // self.batch)
         self.steps = recipe.epochs * self.steps_per_epoch
         self.step = 0
+        self.total = torch.zeros(2, device=self.device)  # of the epoch so far: loss, right
         self.optimizer = torch.optim.SGD(
             module.parameters(),
             lr=recipe.learning_rate,
@@ -77,7 +80,7 @@ class Trainer:
     def run(self, after_step: Callable[[int], Any]) -> Iterator[Epoch]:
         """Train to the end, yielding after each epoch and calling `after_step(step)` after a step.
 
-        Raises InvtoolError when the loss is no longer a number.
+        Raises InvtoolError when the loss, or a weight, is no longer a number.
         """
         while self.step < self.steps:
             yield self._epoch(self.step // self.steps_per_epoch, after_step)
@@ -86,24 +89,33 @@ class Trainer:
         count = self.steps_per_epoch * self.batch
         image, transformed = self.draws.epoch(epoch, count)
         first = self.step - epoch * self.steps_per_epoch
-        total = torch.zeros(2, device=self.device)  # loss, right
+        if not first:
+            self.total.zero_()
         began = time.perf_counter()
         self.module.train()
         for at in range(first * self.batch, count, self.batch):
             part = slice(at, at + self.batch)
-            total += self._step(image[part], transformed[part], epoch)
+            self.total += self._step(image[part], transformed[part], epoch)
             self.step += 1
             after_step(self.step)
-        done = self.steps_per_epoch - first
-        loss, right = (total / torch.tensor([done, done * self.batch], device=self.device)).tolist()
-        if not np.isfinite(loss):
+        loss, right = self.total.tolist()
+        seconds = time.perf_counter() - began
+        if not (np.isfinite(loss) and self._weights_are_finite()):
             raise InvtoolError(
-                f"the loss is {loss} after epoch {epoch + 1}: training diverged; "
+                f"training diverged in epoch {epoch + 1}; "
                 f"lower --learning-rate (now {self.recipe.learning_rate:g})"
             )
-        seconds = time.perf_counter() - began
-        rate = self.recipe.rate(self.step - 1, self.steps)
-        return Epoch(epoch + 1, loss, right, rate, done * self.batch / seconds)
+        return Epoch(
+            epoch + 1,
+            loss / self.steps_per_epoch,
+            right / count,
+            self.recipe.rate(self.step - 1, self.steps),
+            (count - first * self.batch) / seconds,
+        )
+
+    def _weights_are_finite(self) -> bool:
+        """The loss does not tell what the last step did."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.module.state_dict().values())
 
     def _step(self, image: NDArray[np.int64], transformed: NDArray[np.bool_], epoch: int) -> Tensor:
         rows = torch.from_numpy(image).to(self.device)
@@ -119,11 +131,10 @@ class Trainer:
             group["lr"] = self.recipe.rate(self.step, self.steps)
         reduced = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=reduced):
-            logits = self.module(x)
-        logits = logits.float()
+            logits = logits_of(self.module(x)).float()
         loss = cross_entropy(logits, label, label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         right = (logits.detach().argmax(1) == label).sum()
         return torch.stack([loss.detach(), right])

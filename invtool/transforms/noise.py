@@ -149,13 +149,14 @@ def _seed_word(seed: int, use: int) -> int:
 def _signed(word: Tensor) -> Tensor:
     """The lowest 32 bits of int64 as int32, which holds the same bits as a signed number."""
     lowest = word.bitwise_and(0xFFFFFFFF)
-    return lowest.bitwise_xor(0x80000000).sub(0x80000000).to(torch.int32)
+    signed: Tensor = lowest.bitwise_xor(0x80000000).sub(0x80000000).to(torch.int32)
+    return signed
 
 
 @lru_cache(maxsize=16)
 def _normal_quantiles(sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The quantiles times sigma, (level): multiplied here so that pixels are only added to."""
     level = (torch.arange(LEVELS, dtype=torch.float64) + 0.5) / LEVELS
-    quantile = torch.special.ndtri(level)
+    quantile: Tensor = torch.special.ndtri(level)
     quantile /= quantile.square().mean().sqrt()
-    return (sigma * quantile).to(dtype).to(device)
+    return quantile.mul_(sigma).to(dtype).to(device)

@@ -11,7 +11,7 @@ across categories and invariant neurons, *sensitivity* the one on the Invariant 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,10 +30,25 @@ class Parameter:
     high: float
     help: str
 
+    @property
+    def range(self) -> str:
+        """As messages and tables write it: `0 to 64 px`; a pure number's unit, 1, is left out."""
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{self.low:g} to {self.high:g}{unit}"
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        default = f"{self.default:g}"
+        return {"parameter": self.name, "default": default, "unit": self.unit, "range": self.range}
+
 
 @dataclass(frozen=True)
 class Transform:
-    """One entry of the table. `strength` names the parameter that calibration raises by `step`."""
+    """One entry of the table.
+
+    `signed` results lie about 0 instead of in 0..255. `strength` names the parameter that
+    calibration raises by `step`.
+    """
 
     name: str
     family: Family
@@ -42,6 +57,7 @@ class Transform:
     source: str
     parameters: tuple[Parameter, ...] = ()
     random: bool = False
+    signed: bool = False
     strength: str | None = None
     step: float | None = None
 
@@ -56,19 +72,14 @@ class Transform:
         """The parameter of that name; KeyError if there is none."""
         return {parameter.name: parameter for parameter in self.parameters}[name]
 
-    def row(self) -> dict[str, Any]:
-        """The entry as one row of a table; the columns of several parameters are lists."""
-        return {
-            "name": self.name,
-            "family": self.family,
-            "parameter": [parameter.name for parameter in self.parameters],
-            "default": [parameter.default for parameter in self.parameters],
-            "unit": [parameter.unit for parameter in self.parameters],
-            "range": [[parameter.low, parameter.high] for parameter in self.parameters],
-            "random": self.random,
-            "help": self.help,
-            "source": self.source,
-        }
+    def rows(self) -> list[dict[str, str | None]]:
+        """One row of a table for each parameter, or one row for a transform that has none."""
+        about = {"family": self.family, "help": self.help, "source": self.source}
+        none: dict[str, str | None] = dict.fromkeys(("parameter", "default", "unit", "range"))
+        return [
+            {"name": self.name, **settings, **about}
+            for settings in [parameter.row() for parameter in self.parameters] or [none]
+        ]
 
 
 _TABLE = (
@@ -109,6 +120,7 @@ _TABLE = (
         module="convolution",
         help="3x3 filter, each row [-1, 0, 1]",
         source="categories, appendix B",
+        signed=True,
     ),
     Transform(
         name="vertical-filter",
@@ -116,6 +128,7 @@ _TABLE = (
         module="convolution",
         help="3x3 filter, each column [-1, 0, 1]",
         source="categories, appendix B",
+        signed=True,
     ),
     Transform(
         name="high-pass",
@@ -123,6 +136,7 @@ _TABLE = (
         module="convolution",
         help="5x5 filter, middle row and column [-1, 2, 4, 2, -1], sum 0",
         source="categories, appendix B",
+        signed=True,
     ),
     Transform(
         name="white-noise",

@@ -63,6 +63,11 @@ class Spec:
         """Whether the result depends on the seed and the image index."""
         return any(step.transform.random for step in self.steps)
 
+    @property
+    def signed(self) -> bool:
+        """Whether the result lies about 0 instead of in 0..255, as a filter's does."""
+        return any(step.transform.signed for step in self.steps)
+
     def __str__(self) -> str:
         return "+".join(map(str, self.steps)) or IDENTITY
 
@@ -103,6 +108,7 @@ def parse(text: str) -> Spec:
 
 def _step(part: str, text: str) -> Step:
     name, colon, settings = part.partition(":")
+    name = name.strip()
     if not name:
         raise SpecError(
             f"transform spec {text!r} has an empty step; "
@@ -143,10 +149,9 @@ def _value(number: str, transform: Transform, parameter: Parameter) -> float:
     try:
         value = float(number)
     except ValueError:
-        raise SpecError(f"{label} is a number ({parameter.unit}), not {number!r}") from None
+        raise SpecError(f"{label} is a number, {parameter.range}, not {number!r}") from None
     if not parameter.low <= value <= parameter.high:
-        bounds = f"{_text(parameter.low)} to {_text(parameter.high)} {parameter.unit}"
-        raise SpecError(f"{label} is within {bounds}, not {number}")
+        raise SpecError(f"{label} is within {parameter.range}, not {number}")
     return value + 0.0  # -0 becomes 0
 
 

@@ -59,10 +59,10 @@ def alexnet(
         OrderedDict(
             conv1=nn.Conv2d(channels, 96, kernel, stride, padding=2),
             relu1=nn.ReLU(inplace=True),
-            norm1=_normalization(),
+            norm1=lateral_normalization(),
             conv2=nn.Conv2d(96, 256, 5, padding=2, groups=2),
             relu2=nn.ReLU(inplace=True),
-            norm2=_normalization(),
+            norm2=lateral_normalization(),
             conv3=nn.Conv2d(256, 384, 3, padding=1),
             relu3=nn.ReLU(inplace=True),
             conv4=nn.Conv2d(384, 384, 3, padding=1, groups=2),
@@ -84,6 +84,7 @@ def alexnet(
     return network
 
 
-def _normalization() -> nn.Module:
+def lateral_normalization() -> nn.Module:
+    """AlexNet's normalization over neighbouring channels."""
     # torch multiplies alpha by the mean over the neighbours, AlexNet by their sum.
     return nn.LocalResponseNorm(NEIGHBOURS, alpha=1e-4 * NEIGHBOURS, beta=0.75, k=2.0)

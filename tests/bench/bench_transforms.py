@@ -1,0 +1,462 @@
+"""Every transform against the libraries that offer the same, in images per second.
+
+    python tests/bench/bench_transforms.py --json transforms.json
+
+Peer and ours run in turn on the same batch, so that a busy machine slows both alike; the ratio is
+the median over these pairs, ours over the peer's. Array libraries loop over the images, as they are
+used. A difference is given where the peer computes the same function: the largest one in gray
+levels. Peers: torch itself, and torchvision, kornia, scipy, opencv-python-headless, scikit-image
+and imagecorruptions where they are installed.
+"""
+
+import argparse
+import importlib
+import json
+import math
+import os
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from invtool.transforms import Spec, parse
+
+SIZES = {32: 1000, 224: 32}  # pixels: images
+BLUR = {32: 1.0, 224: 4.0}  # sigma in pixels
+HORIZONTAL = [[-1.0, 0.0, 1.0]] * 3
+VERTICAL = [[-1.0] * 3, [0.0] * 3, [1.0] * 3]
+HIGH_PASS = [
+    [-1.0, -1.0, -1.0, -1.0, -1.0],
+    [-1.0, 1.0, 2.0, 1.0, -1.0],
+    [-1.0, 2.0, 4.0, 2.0, -1.0],
+    [-1.0, 1.0, 2.0, 1.0, -1.0],
+    [-1.0, -1.0, -1.0, -1.0, -1.0],
+]
+PEERS = {
+    "torchvision": "torchvision.transforms.v2.functional",
+    "kornia": "kornia",
+    "scipy": "scipy.ndimage",
+    "cv2": "cv2",
+    "skimage": "skimage",
+    "imagecorruptions": "imagecorruptions",
+}
+PACKAGES = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
+
+Peer = tuple[
+    str, Callable[[], Any], float
+]  # name, call, what its results are multiplied by (0: not compared)
+
+
+@dataclass(frozen=True)
+class Result:
+    transform: str
+    size: int
+    peer: str
+    peer_per_s: float
+    ours_per_s: float
+    ratio: float
+    ratio_min: float
+    ratio_max: float
+    runs: int
+    peer_range: tuple[float, float]
+    ours_range: tuple[float, float]
+    difference: float | None
+
+
+class Batch:
+    """One batch in the forms that the libraries take; none of the conversions is timed."""
+
+    def __init__(self, size: int, peers: dict[str, Any]):
+        self.size, self.images, self.peers = size, SIZES[size], peers
+        generator = torch.Generator().manual_seed(0)
+        coarse = torch.rand(self.images, 3, size // 8, size // 8, generator=generator)
+        smooth = F.interpolate(coarse, size=(size, size), mode="bicubic")
+        noisy = smooth + 0.05 * torch.randn(smooth.shape, generator=generator)
+        self.bytes = (noisy.clamp(0, 1) * 255).round().to(torch.uint8)
+        self.image = self.bytes.float()
+        self.unit = self.image / 255
+        self.pictures = [np.ascontiguousarray(x.permute(1, 2, 0)) for x in self.image]
+        self.unit_pictures = [picture / np.float32(255) for picture in self.pictures]
+        self.byte_pictures = [picture.astype(np.uint8) for picture in self.pictures]
+
+
+def color(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, unit = batch.peers, batch.image, batch.unit
+    pictures, units = batch.pictures, batch.unit_pictures
+    gray: list[Peer] = []
+    hue: list[Peer] = []
+    inverted: list[Peer] = [("torch 255 - x", lambda: 255 - x, 1)]
+    if tv := peers.get("torchvision"):
+        gray.append(("torchvision rgb_to_grayscale(3)", lambda: tv.rgb_to_grayscale(x, 3), 1))
+        hue.append(("torchvision adjust_hue", lambda: tv.adjust_hue(unit, 0.5), 255))
+        inverted.append(("torchvision invert", lambda: tv.invert(unit), 255))
+    if kornia := peers.get("kornia"):
+        gray.append(
+            ("kornia rgb_to_grayscale, 1 channel", lambda: kornia.color.rgb_to_grayscale(unit), 0)
+        )
+        hue.append(("kornia adjust_hue", lambda: kornia.enhance.adjust_hue(unit, math.pi), 255))
+        inverted.append(("kornia invert", lambda: kornia.enhance.invert(unit), 255))
+    if cv2 := peers.get("cv2"):
+        gray.append(
+            (
+                "cv2 RGB2GRAY, 1 channel",
+                lambda: [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures],
+                0,
+            )
+        )
+        inverted.append(
+            ("cv2 subtract", lambda: [cv2.subtract((255.0,) * 4, p) for p in pictures], 1)
+        )
+
+        def turned(picture: Any) -> Any:
+            hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+            hsv[..., 0] = (hsv[..., 0] + 180) % 360
+            return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+        hue.append(("cv2 HSV and back", lambda: [turned(p) for p in units], 255))
+    if "skimage" in peers:
+        from skimage.color import hsv2rgb, rgb2gray, rgb2hsv
+        from skimage.util import invert
+
+        def turned_too(picture: Any) -> Any:
+            hsv = rgb2hsv(picture)
+            hsv[..., 0] = (hsv[..., 0] + 0.5) % 1
+            return hsv2rgb(hsv)
+
+        gray.append(("skimage rgb2gray, 1 channel", lambda: [rgb2gray(p) for p in units], 0))
+        hue.append(("skimage HSV and back", lambda: [turned_too(p) for p in units], 255))
+        inverted.append(("skimage invert", lambda: [invert(p) for p in units], 255))
+    yield "grayscale", gray
+    yield "color-rotation", hue
+    yield "contrast-inversion", inverted
+
+
+def blur(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, sigma = batch.peers, batch.image, BLUR[batch.size]
+    width = 2 * round(4 * sigma) + 1
+    found: list[Peer] = []
+    if tv := peers.get("torchvision"):
+        found.append(
+            ("torchvision gaussian_blur", lambda: tv.gaussian_blur(x, [width] * 2, [sigma] * 2), 1)
+        )
+    if kornia := peers.get("kornia"):
+        call = kornia.filters.gaussian_blur2d
+        found.append(("kornia gaussian_blur2d", lambda: call(x, (width,) * 2, (sigma,) * 2), 1))
+    if scipy := peers.get("scipy"):
+        sigmas = (0, 0, sigma, sigma)
+        found.append(
+            (
+                "scipy gaussian_filter",
+                lambda: scipy.gaussian_filter(x.numpy(), sigmas, mode="mirror"),
+                1,
+            )
+        )
+    if cv2 := peers.get("cv2"):
+        found.append(
+            (
+                "cv2 GaussianBlur",
+                lambda: [cv2.GaussianBlur(p, (width,) * 2, sigma) for p in batch.pictures],
+                1,
+            )
+        )
+    if "skimage" in peers:
+        from skimage.filters import gaussian
+
+        def each(pictures: Any) -> Any:
+            return [gaussian(p, sigma=sigma, channel_axis=-1, mode="mirror") for p in pictures]
+
+        found.append(("skimage gaussian", lambda: each(batch.pictures), 1))
+        if "imagecorruptions" in peers:
+            # Its own gaussian_blur, repaired: version 1.1.2 passes an argument that skimage dropped.
+            found.append(("imagecorruptions gaussian_blur", lambda: each(batch.unit_pictures), 0))
+    yield f"blur:sigma={sigma:g}", found
+
+
+def filters(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x = batch.peers, batch.image
+    for name, rows in (
+        ("horizontal-filter", HORIZONTAL),
+        ("vertical-filter", VERTICAL),
+        ("high-pass", HIGH_PASS),
+    ):
+        kernel = torch.tensor(rows)
+        margin = len(rows) // 2
+        found: list[Peer] = []
+
+        def convolved(kernel: Any = kernel, margin: int = margin) -> Any:
+            padded = F.pad(x, (margin,) * 4, mode="reflect")
+            return F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
+
+        found.append(("torch conv2d", convolved, 1))
+        if kornia := peers.get("kornia"):
+            call = kornia.filters.filter2d
+            found.append(
+                ("kornia filter2d", lambda call=call, kernel=kernel: call(x, kernel[None]), 1)
+            )
+        if scipy := peers.get("scipy"):
+            weights = kernel.numpy()[None, None]
+            found.append(
+                (
+                    "scipy correlate",
+                    lambda s=scipy, w=weights: s.correlate(x.numpy(), w, mode="mirror"),
+                    1,
+                )
+            )
+        if cv2 := peers.get("cv2"):
+            flat = kernel.numpy()
+            found.append(
+                (
+                    "cv2 filter2D",
+                    lambda c=cv2, k=flat: [c.filter2D(p, -1, k) for p in batch.pictures],
+                    1,
+                )
+            )
+        yield name, found
+
+
+def noise(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, unit = batch.peers, batch.image, batch.unit
+    white: list[Peer] = [("torch randn", lambda: x + 75 * torch.randn_like(x), 0)]
+    salt: list[Peer] = []
+    sigma = 75 / 255
+    if tv := peers.get("torchvision"):
+        white.append(
+            ("torchvision gaussian_noise", lambda: tv.gaussian_noise(unit, 0.0, sigma, False), 0)
+        )
+    if "kornia" in peers:
+        import kornia.augmentation as K
+
+        gaussian = K.RandomGaussianNoise(0.0, sigma, p=1.0)
+        impulses = K.RandomSaltAndPepperNoise(amount=0.5, salt_vs_pepper=0.5, p=1.0)
+        white.append(("kornia RandomGaussianNoise", lambda: gaussian(unit), 0))
+        salt.append(("kornia RandomSaltAndPepperNoise", lambda: impulses(unit), 0))
+    if "skimage" in peers:
+        from skimage.util import random_noise
+
+        variance = sigma**2
+        units = batch.unit_pictures
+        white.append(
+            (
+                "skimage random_noise",
+                lambda: [random_noise(p, var=variance, clip=False) for p in units],
+                0,
+            )
+        )
+        salt.append(
+            ("skimage random_noise", lambda: [random_noise(p, "s&p", amount=0.5) for p in units], 0)
+        )
+    if "imagecorruptions" in peers:
+        from imagecorruptions import corrupt
+
+        def each(name: str) -> Any:
+            return [corrupt(p, corruption_name=name, severity=5) for p in batch.byte_pictures]
+
+        white.append(("imagecorruptions gaussian_noise", lambda: each("gaussian_noise"), 0))
+        salt.append(("imagecorruptions impulse_noise", lambda: each("impulse_noise"), 0))
+    yield "white-noise", white
+    yield "salt-pepper", salt
+
+
+def turns(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, size, pictures = batch.peers, batch.image, batch.size, batch.pictures
+    for name, quarter in (("rot90", 1), ("rot180", 2)):
+        found: list[Peer] = [("torch rot90", lambda q=quarter: torch.rot90(x, q, (2, 3)), 1)]
+        found.append(
+            (
+                "numpy rot90",
+                lambda q=quarter: np.ascontiguousarray(np.rot90(x.numpy(), q, (2, 3))),
+                1,
+            )
+        )
+        if tv := peers.get("torchvision"):
+            found.append(("torchvision rotate", lambda tv=tv, q=quarter: tv.rotate(x, 90.0 * q), 1))
+        if kornia := peers.get("kornia"):
+            call = kornia.geometry.transform.rotate
+            found.append(
+                ("kornia rotate", lambda c=call, q=quarter: c(x, torch.tensor([90.0 * q])), 0)
+            )
+        if cv2 := peers.get("cv2"):
+            code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180}[quarter]
+            found.append(
+                ("cv2 rotate", lambda c=cv2, k=code: [c.rotate(p, k) for p in pictures], 1)
+            )
+        yield name, found
+
+    found = []
+    if tv := peers.get("torchvision"):
+        bilinear = importlib.import_module("torchvision.transforms.v2").InterpolationMode.BILINEAR
+        found.append(("torchvision rotate", lambda: tv.rotate(x, 30.0, interpolation=bilinear), 1))
+    if kornia := peers.get("kornia"):
+        call = kornia.geometry.transform.rotate
+        found.append(("kornia rotate", lambda: call(x, torch.tensor([30.0])), 1))
+    if scipy := peers.get("scipy"):
+        found.append(
+            ("scipy rotate", lambda: scipy.rotate(x.numpy(), 30, (3, 2), reshape=False, order=1), 0)
+        )
+    if cv2 := peers.get("cv2"):
+        matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), 30, 1)
+        found.append(
+            (
+                "cv2 warpAffine",
+                lambda: [cv2.warpAffine(p, matrix, (size, size)) for p in pictures],
+                1,
+            )
+        )
+    if "skimage" in peers:
+        from skimage.transform import rotate
+
+        found.append(("skimage rotate", lambda: [rotate(p, 30, order=1) for p in pictures], 0))
+    yield "rotate:degrees=30", found
+
+
+def thinning(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, size, side = batch.peers, batch.image, batch.size, batch.size // 4
+    found: list[Peer] = [
+        ("torch avg_pool2d + pad", lambda: F.pad(F.avg_pool2d(x, (1, 2)), (side, side)), 1),
+    ]
+    if tv := peers.get("torchvision"):
+        found.append(
+            (
+                "torchvision resize + pad",
+                lambda: tv.pad(tv.resize(x, [size, size // 2]), [side, 0]),
+                0,
+            )
+        )
+    if cv2 := peers.get("cv2"):
+
+        def thin(picture: Any) -> Any:
+            half = cv2.resize(picture, (size // 2, size), interpolation=cv2.INTER_AREA)
+            return cv2.copyMakeBorder(half, 0, 0, side, side, cv2.BORDER_CONSTANT)
+
+        found.append(("cv2 resize + copyMakeBorder", lambda: [thin(p) for p in batch.pictures], 1))
+    yield "thinning", found
+
+
+GROUPS = (color, blur, filters, noise, turns, thinning)
+
+
+def compare(spec: Spec, batch: Batch, peer: Peer, runs: int) -> Result:
+    """Run peer and ours in turn, after one uncounted run of each."""
+    name, call, scale = peer
+    theirs, ours = as_images(call()), spec(batch.image).numpy()
+    difference = float(np.abs(theirs * scale - ours).max()) if scale else None
+    del theirs, ours
+    seconds = [(timed(call), timed(lambda: spec(batch.image))) for _ in range(runs)]
+    peer_per_s, ours_per_s = (
+        [batch.images / s for s in side] for side in zip(*seconds, strict=True)
+    )
+    ratios = [mine / its for its, mine in zip(peer_per_s, ours_per_s, strict=True)]
+    return Result(
+        transform=str(spec),
+        size=batch.size,
+        peer=name,
+        peer_per_s=statistics.median(peer_per_s),
+        ours_per_s=statistics.median(ours_per_s),
+        ratio=statistics.median(ratios),
+        ratio_min=min(ratios),
+        ratio_max=max(ratios),
+        runs=runs,
+        peer_range=(min(peer_per_s), max(peer_per_s)),
+        ours_range=(min(ours_per_s), max(ours_per_s)),
+        difference=difference,
+    )
+
+
+def timed(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def as_images(result: Any) -> Any:
+    """A peer's result as (image, channel, height, width)."""
+    if isinstance(result, list):
+        stacked = np.stack(result)
+        return stacked.transpose(0, 3, 1, 2) if stacked.ndim == 4 else stacked[:, None]
+    return np.asarray(result)
+
+
+def installed() -> tuple[dict[str, Any], dict[str, str]]:
+    """The peers that can be imported, and the version of each, or that it is missing."""
+    modules, versions = {}, {}
+    for name, module in PEERS.items():
+        try:
+            modules[name] = importlib.import_module(module)
+            versions[name] = version(PACKAGES.get(name, name))
+        except (ImportError, PackageNotFoundError) as error:
+            versions[name] = f"missing ({error})"
+    return modules, versions
+
+
+def machine(threads: int) -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), ""
+    )
+    return {
+        "cpu": model or platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write everything here too")
+    parser.add_argument("--runs", type=int, default=9, help="counted runs of each pair")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="transforms whose name holds this")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")  # the peers'
+    torch.set_num_threads(asked.threads)
+    peers, versions = installed()
+    if "cv2" in peers:
+        peers["cv2"].setNumThreads(asked.threads)
+    about = machine(asked.threads) | {"peers": versions}
+    for key, value in about.items():
+        print(f"# {key}: {value}")
+    print(
+        f"{'transform':26} {'px':>3} {'peer':34} {'peer/s':>9} {'ours/s':>9} {'ratio':>6} "
+        f"{'min..max':>13} {'n':>2} {'difference':>10}"
+    )
+    results = []
+    for size in SIZES:
+        batch = Batch(size, peers)
+        for group in GROUPS:
+            for text, found in group(batch):
+                for peer in found if asked.only in text else []:
+                    one = compare(parse(text), batch, peer, asked.runs)
+                    results.append(one)
+                    same = "" if one.difference is None else f"{one.difference:.2g}"
+                    print(
+                        f"{one.transform:26} {size:>3} {one.peer:34} {one.peer_per_s:>9,.0f} "
+                        f"{one.ours_per_s:>9,.0f} {one.ratio:>6.2f} "
+                        f"{one.ratio_min:>5.2f}..{one.ratio_max:<6.2f} {one.runs:>2} {same:>10}",
+                        flush=True,
+                    )
+    slower = [
+        f"{r.transform} at {r.size} px ({r.peer}, {r.ratio:.2f})" for r in results if r.ratio < 1
+    ]
+    print(f"# slower than a peer: {', '.join(slower) or 'none'}")
+    if asked.json:
+        asked.json.write_text(
+            json.dumps({"machine": about, "results": [asdict(r) for r in results]}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
