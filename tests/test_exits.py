@@ -225,3 +225,27 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.endswith("ZeroDivisionError: bug\n")
+
+
+LIMITED = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error, as on a full disk, not a signal
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+sys.argv = ["invtool", *sys.argv[2:]]
+runpy.run_module("invtool", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("size", [100, 2048, 6000, 8192, 14000])
+def test_a_disk_that_fills_while_hdf5_writes_is_one_sentence(size: int, tmp_path: Path) -> None:
+    """At any byte: HDF5 by itself crashes at exit where it could not write its last part."""
+    write_activations(tmp_path / "a.h5")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", LIMITED, str(size), "invariance", "a.h5", "-o", "b.h5"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (1, "invtool invariance: output: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]

@@ -9,7 +9,9 @@ from invtool.data.seen import seen_categories
 
 
 @given(st.integers(1, 60), st.integers(0, 2**63 - 1), st.data())
-def test_a_larger_set_holds_every_smaller_one(categories: int, seed: int, data: st.DataObject) -> None:
+def test_a_larger_set_holds_every_smaller_one(
+    categories: int, seed: int, data: st.DataObject
+) -> None:
     small = data.draw(st.integers(0, categories))
     large = data.draw(st.integers(small, categories))
     few, many = (seen_categories(categories, count, seed) for count in (small, large))

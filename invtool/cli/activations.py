@@ -61,7 +61,9 @@ def main(
     weights: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Parameters (safetensors or .pth) of a network that is named."
+            metavar="FILE",
+            show_default="none",
+            help="Parameters (safetensors or .pth) of a network that is named.",
         ),
     ] = Activations.weights,
     untrained: Annotated[
@@ -86,7 +88,11 @@ def main(
     ] = None,
     std: Annotated[
         str | None,
-        typer.Option(metavar="R,G,B", help="Standard deviations to divide by, as --mean."),
+        typer.Option(
+            metavar="R,G,B",
+            show_default="the network's own",
+            help="Standard deviations to divide by, as --mean.",
+        ),
     ] = None,
     limit: Limit = Activations.limit,
     seed: Seed = Activations.seed,

@@ -50,11 +50,11 @@ def main(
     For all images, those of categories that were seen transformed in training, and the unseen. The
     paper found tau 0.1 for AlexNet on faces and 0.05 on ImageNet.
 
-    The table has a row a layer, transform and group: the number of units, those silent for all
-    images, those undefined for lack of an active image; median and quartiles of I_k over the rest;
-    the median share of the group's images that activate a unit, and of units that an image
-    activates; and the median of the older score, the share of a unit's top 1 % of images that stay
-    in it when transformed.
+    The table has a row a layer, transform and group: the number of units; those silent for all
+    images; those undefined, as no image of the group activates them; median and quartiles of I_k
+    over the rest; images, the median share of them that activate a unit; active, the median share
+    of units that an image activates; and top1, the median of the older score, the share of a unit's
+    top 1 % of images that stay in it when transformed. CSV and JSON spell the columns out.
     """
     if not 0 <= tau < 1:
         raise UsageError(f"--tau {tau}: a share of the highest response, 0 <= tau < 1, is wanted")

@@ -59,7 +59,9 @@ def main(
             help="Form of the picture; auto goes by the suffix of -o, else text on a terminal and png off one.",
         ),
     ] = "auto",
-    title: Annotated[str, typer.Option(metavar="TEXT", help="Line above the picture.")] = "",
+    title: Annotated[
+        str, typer.Option(metavar="TEXT", show_default="none", help="Line above the picture.")
+    ] = "",
     width: Annotated[
         float | None,
         typer.Option(min=1, max=40, metavar="INCHES", show_default="as needed", help="Width."),

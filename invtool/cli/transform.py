@@ -50,7 +50,7 @@ def main(
             "--data",
             "-d",
             metavar="SPEC",
-            show_default=False,
+            show_default="none",
             help="A data set instead of files: faces, objects, cifar10, ..., folder:PATH.",
         ),
     ] = Transform.data,

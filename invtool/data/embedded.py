@@ -22,7 +22,7 @@ DRAWERS: dict[str, ModuleType] = {"faces": faces, "objects": objects}
 def draw_set(spec: DataSpec) -> ImageSet:
     """Each category's training examples, then its test examples; from the cache where it has them."""
     options = spec.options
-    names = DRAWERS[spec.name].category_names(options["categories"])
+    names = DRAWERS[spec.name].category_names(options["categories"], seed=options["seed"])
     per = options["train"] + options["test"]
     label = np.repeat(np.arange(options["categories"]), per)
     example = np.tile(np.arange(per), options["categories"])

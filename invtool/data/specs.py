@@ -51,9 +51,9 @@ def parse(text: str, *, seed: int | None = None) -> DataSpec:
         return DataSpec("folder", path, _read_options("folder", rest, seed))
     if head in EMBEDDED + DOWNLOADED:
         return DataSpec(head, "", _read_options(head, rest, seed))
-    if Path(text).is_dir():
+    if text and Path(text).is_dir():  # no text at all is the current folder to Path
         return DataSpec("folder", text, _read_options("folder", "", seed))
-    if text == "-" or Path(text).exists():
+    if text == "-" or (text and Path(text).exists()):
         return DataSpec("file", text, {})
     if "/" in text or "." in text:
         raise InvtoolError(f"{text}: no such file or folder")

@@ -67,17 +67,19 @@ def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _omniglot(root: Path, download: bool) -> tuple[Any, ...]:
+    from PIL import Image
     from torchvision.datasets import Omniglot
 
-    characters = Omniglot(root, background=True, download=download)
-    images = np.stack([255 - np.asarray(image, dtype=np.uint8) for image, _ in characters])[:, None]
-    labels = np.array([label for _, label in characters], dtype=np.int64)
-    drawer = np.array(
-        [int(Path(str(f[0])).stem.split("_")[1]) for f in characters._flat_character_images]
+    top = Path(Omniglot(root, background=True, download=download).target_folder)
+    # torchvision numbers the characters as the file system lists them; names are the same anywhere.
+    files = folders.image_files([top])
+    pixels = [255 - np.asarray(Image.open(path).convert("L")) for path in files]
+    names, labels = np.unique(
+        [f"{path.parent.parent.name}.{path.parent.name}" for path in files], return_inverse=True
     )
+    drawer = np.array([int(path.stem.split("_")[1]) for path in files])
     splits = np.where(drawer <= DRAWERS_TRAIN, TRAIN, TEST).astype(np.uint8)
-    names = [str(name).replace("/", ".") for name in characters._characters]
-    return images, labels, splits, names
+    return np.stack(pixels)[:, None], labels.astype(np.int64), splits, names.tolist()
 
 
 def _imagenet(spec: DataSpec, root: Path) -> ImageSet:

@@ -6,7 +6,6 @@ contiguous, written in place as they are computed and read through a memory map.
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,64 @@ from invtool.files.provenance import Steps, history, is_chain
 ORDER = "invtool_order"  # of the layers, input to output
 PURE = "This is a netCDF dimension but not a netCDF variable."
 MAX_RATIO = 2000  # bytes of an array to bytes of its file; gzip reaches about 1,000
+
+
+class Sink:
+    """The bytes under an HDF5 file that is being written.
+
+    HDF5 cannot close a file that it cannot write, and then crashes as the program ends. So where
+    the disk is full the first error is kept for `check`, and what comes after it goes nowhere.
+    """
+
+    def __init__(self, path: Path):
+        self.raw = path.open("w+b", buffering=0)
+        self.error: OSError | None = None
+
+    def __enter__(self) -> "Sink":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.raw.close()
+        if kind is None:
+            self.check()
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self.raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.raw.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        """How h5py knows a file object; HDF5 itself reads into a buffer."""
+        return self.raw.read(size) or b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        done = self.raw.readinto(buffer) or 0
+        buffer[done:] = bytes(len(buffer) - done)
+        return len(buffer)
+
+    def write(self, data: memoryview) -> int:
+        rest = memoryview(data)
+        try:
+            while rest and not self.error:
+                rest = rest[self.raw.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        try:
+            return size if self.error else self.raw.truncate(size)
+        except OSError as error:
+            self.error = error
+            return size
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
 
 
 class Slab:
@@ -48,8 +105,8 @@ class Slab:
 class Writer:
     """An unfinished file; see `create`."""
 
-    def __init__(self, file: h5py.File, path: Path):
-        self.file, self.path = file, path
+    def __init__(self, file: h5py.File, path: Path, sink: "Sink"):
+        self.file, self.path, self.sink = file, path, sink
         self._dimensions = 0
         self._layers: list[str] = []
 
@@ -79,6 +136,7 @@ class Writer:
         self._describe(
             self.file.create_dataset(name, data=data, dtype=kind), dims, units, long_name
         )
+        self.sink.check()
 
     def reserve(
         self,
@@ -95,6 +153,7 @@ class Writer:
         create.set_layout(h5py.h5d.CONTIGUOUS)
         create.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         create.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        create.set_obj_track_times(False)  # else the same content differs by its time of writing
         parent, _, leaf = name.rpartition("/")
         group = self.file.require_group(parent or "/")
         made = h5py.h5d.create(
@@ -160,45 +219,15 @@ def create(path: Path, kind: str, steps: Steps) -> Iterator[Writer]:
 
     Raises OSError for a full disk.
     """
-    with _told_by_system(), _closing(h5py.File(path, "w", libver=("v110", "v110"))) as file:
+    with Sink(path) as sink, h5py.File(sink, "w", libver=("v110", "v110")) as file:
         file.attrs["invtool_kind"] = kind
         file.attrs["invtool_format"] = formats.FORMAT
         if steps:
             file.attrs["history"] = history(steps)
             file.attrs["provenance"] = json.dumps(steps)
-        writer = Writer(file, path)
+        writer = Writer(file, path, sink)
         yield writer
         writer.finish()
-
-
-@contextmanager
-def _closing(file: h5py.File) -> Iterator[h5py.File]:
-    """Close the file, even one that a full disk keeps from being written.
-
-    HDF5 cannot close what it cannot write, and then crashes as the program ends. An abandoned file
-    is therefore closed into the bottomless /dev/null.
-    """
-    try:
-        yield file
-        file.flush()
-    except BaseException:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, file.id.get_vfd_handle())
-        os.close(nowhere)
-        file.close()
-        raise
-    file.close()
-
-
-@contextmanager
-def _told_by_system() -> Iterator[None]:
-    """HDF5 tells of a full disk in the text of many different errors: make them one OSError."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if number := re.search(r"errno = (\d+), error message", str(error)):
-            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
-        raise
 
 
 class Reader:

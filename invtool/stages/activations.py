@@ -43,9 +43,13 @@ def run(config: Activations, model: Path, target: Path) -> None:
     _check_room(layers, len(specs) * len(index), np.dtype(config.dtype), target)
     _check_categories(network, images)
     check_transforms(images, specs)
-    steps = provenance.step(config=asdict(config), inputs=[network.steps, images.steps])
+    inputs = [network.steps, images.steps]
+    steps = provenance.step(config=asdict(config), inputs=inputs, device=str(device))
     with hdf5.create(target, "activations", steps) as out:
         _describe(out, network, images, index, specs)
+        for layer in layers:
+            if layer.penultimate:
+                out.attribute("penultimate", layer.name)
         sizes = (len(specs), len(index))
         slabs = {layer.name: _reserve(out, layer, sizes, config.dtype) for layer in layers}
         batch = _devices.batch_size(config.batch_size, layers, device)

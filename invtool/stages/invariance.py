@@ -34,7 +34,15 @@ from invtool.stages.invariance_result import Array, Images, Score, tabulate, wri
 BLOCK_BYTES = 64 << 20  # of activations that a thread holds, where it must hold them
 ROW_BYTES = 8 << 10, 32 << 10  # of an image's units in a mapped block: long rows are read faster
 # What the plots need to know of the network, where the activations file tells it.
-FACTS = ("seen_categories", "categories_total", "model_seed", "trained_with", "model", "data")
+FACTS = (
+    "seen_categories",
+    "categories_total",
+    "model_seed",
+    "trained_with",
+    "model",
+    "data",
+    "penultimate",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Layer:
 
 def run(config: Invariance, source: Path, target: Path, form: str) -> None:
     """Measure the activations file `source` and write `target` as table, json, csv or h5."""
-    threads = config.threads or len(os.sched_getaffinity(0))
+    threads = config.threads or os.cpu_count() or 1
     with hdf5.open(source, ("activations",)) as file:
         images = _images(file)
         layers = [_layer(file, name, threads) for name in _chosen(file, config.layers)]
@@ -142,7 +150,8 @@ def _scores(
     def measure(task: tuple[Layer, slice]) -> tuple[Layer, Score]:
         return task[0], _block(*task, images, tau)
 
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         done = messages.progress(
             pool.map(measure, tasks), total=len(tasks), label="invariance", unit="blocks"
         )
@@ -151,6 +160,8 @@ def _scores(
             score = Score.joined(blocks).shaped(layer[0].unit_shape)
             _warn_of_negatives(name, score, images)
             yield name, score
+    finally:
+        pool.shutdown(cancel_futures=True)  # at Ctrl-C wait for the blocks at hand only
 
 
 def _block(layer: Layer, block: slice, images: Images, tau: float) -> Score:

@@ -30,10 +30,16 @@ class Score:
     @classmethod
     def joined(cls, parts: "Sequence[Score]") -> "Score":
         """The score of all units from those of consecutive blocks of them."""
-        by_unit = ("invariance", "active_images", "negative", "top1_score")
+
+        def along(name: str) -> Array:
+            return np.concatenate([getattr(part, name) for part in parts], axis=-1)
+
         return cls(
-            *(np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in by_unit),
-            active_units=np.sum([part.active_units for part in parts], axis=0),
+            along("invariance"),
+            along("active_images"),
+            along("negative"),
+            along("top1_score"),
+            np.sum([part.active_units for part in parts], axis=0),
         )
 
     def shaped(self, unit_shape: tuple[int, ...]) -> "Score":
@@ -157,7 +163,7 @@ def _rows(name: str, score: Score, images: Images) -> Iterator[Row]:
                 "median": median,
                 "quartile_1": low,
                 "quartile_3": high,
-                "active_images": _median(score.active_images[t, g][~silent]) / max(size[g], 1),
+                "active_images": _median(score.active_images[t, g][~silent] / (size[g] or np.nan)),
                 "active_units": _median(score.active_units[t, images.members[g]]) / silent.size,
                 "top1_score": _median(score.top1_score[t]) if group == "all" else float("nan"),
             }
@@ -174,10 +180,11 @@ def _median(values: Array) -> float:
 
 
 def _narrow(rows: Sequence[Row]) -> list[Row]:
-    """The rows for a screen: fewer columns, and none that says the same, or nothing, in every row."""
-    dull = {"transform"} if len({row["transform"] for row in rows}) == 1 else set()
-    dull |= set() if any(row["undefined"] for row in rows) else {"undefined"}
-    return [{key: value for key, value in _cells(row).items() if key not in dull} for row in rows]
+    """The rows for a screen: no empty group, and no column that says the same, or nothing, in all."""
+    shown = [row for row in rows if row["images"]]
+    dull = {"transform"} if len({row["transform"] for row in shown}) == 1 else set()
+    dull |= set() if any(row["undefined"] for row in shown) else {"undef"}
+    return [{key: value for key, value in _cells(row).items() if key not in dull} for row in shown]
 
 
 def _cells(row: Row) -> Row:
@@ -188,7 +195,7 @@ def _cells(row: Row) -> Row:
         "group": row["group"],
         "units": row["units"],
         "silent": row["silent"],
-        "undefined": row["undefined"],
+        "undef": row["undefined"],
         "I_k": row["median"],
         "quartiles": spread if row["median"] == row["median"] else "-",
         "images": row["active_images"],

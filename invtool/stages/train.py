@@ -168,7 +168,8 @@ class _Run:
         if self.goes_on:
             return models.steps_of(models.read_metadata(self.checkpoint))
         config = {**asdict(self.job.config), "seen": self.job.seen, "seed": self.job.seed}
-        return provenance.step(config=config, inputs=[self.images.steps])
+        inputs = [self.images.steps]
+        return provenance.step(config=config, inputs=inputs, device=str(self.device))
 
     def _network(self) -> Network:
         channels, height, width = self.images.image.shape[1:]

@@ -41,7 +41,7 @@ def compared(folder: Path, images: int, dtype: str, turns: int) -> Table:
         "memory copy": copying(layers),
         "stage": lambda: invariance.run(Invariance(), source, target, "h5"),
         "stage, 1 thread": lambda: invariance.run(Invariance(threads=1), source, target, "h5"),
-        "plain numpy": lambda: [plain(layer[0], layer[1]) for layer in layers] and None,
+        "plain numpy": lambda: [plain(layer[0], layer[1]) for layer in layers],
         "command": command(source, target),
     }
     taken = in_turns(works, turns)

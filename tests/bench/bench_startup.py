@@ -27,7 +27,8 @@ ANSWERS = {  # arguments -> exit code, the rival, the target as a multiple of it
 STAGES = (  # read a file and answer
     ("invariance", "small.h5", "--format", "table"),
     ("inspect", "small.h5"),
-    ("plot", "result.h5", "-o", "-"),
+    ("plot", "result.h5", "--format", "text"),
+    ("plot", "result.h5", "--format", "png"),
 )
 STAGE_TARGET = 0.6  # seconds
 

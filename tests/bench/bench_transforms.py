@@ -2,35 +2,31 @@
 
     python tests/bench/bench_transforms.py --json transforms.json
 
-Peer and ours run in turn on the same batch, so that a busy machine slows both alike; the ratio is
-the median over these pairs, ours over the peer's. Array libraries loop over the images, as they are
+Peer and ours run in turns on the same batch; the ratio is ours over the peer's. On a machine that
+others use, threads wait for each other most of the time: `--threads 1 --cpu` counts the seconds of
+this process alone instead of those on the wall. Array libraries loop over the images, as they are
 used. A difference is given where the peer computes the same function: the largest one in gray
 levels. Peers: torch itself, and torchvision, kornia, scipy, opencv-python-headless, scikit-image
 and imagecorruptions where they are installed.
 """
 
-import argparse
 import importlib
-import json
 import math
-import os
-import platform
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measure import Table, in_turns, main
 
 from invtool.transforms import Spec, parse
 
 SIZES = {32: 1000, 224: 32}  # pixels: images
+QUICK = {32: 20, 224: 1}
+TURNS = 9
+PAIR_TIME = 1.5  # seconds for the turns of one peer, at least 3
 BLUR = {32: 1.0, 224: 4.0}  # sigma in pixels
 HORIZONTAL = [[-1.0, 0.0, 1.0]] * 3
 VERTICAL = [[-1.0] * 3, [0.0] * 3, [1.0] * 3]
@@ -49,34 +45,18 @@ PEERS = {
     "skimage": "skimage",
     "imagecorruptions": "imagecorruptions",
 }
-PACKAGES = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
+PACKAGES = ("kornia", "opencv-python-headless", "scikit-image", "imagecorruptions")
 
 Peer = tuple[
     str, Callable[[], Any], float
 ]  # name, call, what its results are multiplied by (0: not compared)
 
 
-@dataclass(frozen=True)
-class Result:
-    transform: str
-    size: int
-    peer: str
-    peer_per_s: float
-    ours_per_s: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    runs: int
-    peer_range: tuple[float, float]
-    ours_range: tuple[float, float]
-    difference: float | None
-
-
 class Batch:
     """One batch in the forms that the libraries take; none of the conversions is timed."""
 
-    def __init__(self, size: int, peers: dict[str, Any]):
-        self.size, self.images, self.peers = size, SIZES[size], peers
+    def __init__(self, size: int, images: int, peers: dict[str, Any]):
+        self.size, self.images, self.peers = size, images, peers
         generator = torch.Generator().manual_seed(0)
         coarse = torch.rand(self.images, 3, size // 8, size // 8, generator=generator)
         smooth = F.interpolate(coarse, size=(size, size), mode="bicubic")
@@ -344,37 +324,49 @@ def thinning(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
 GROUPS = (color, blur, filters, noise, turns, thinning)
 
 
-def compare(spec: Spec, batch: Batch, peer: Peer, runs: int) -> Result:
-    """Run peer and ours in turn, after one uncounted run of each."""
+def measured(quick: bool) -> list[Table]:
+    warnings.simplefilter("ignore")  # the peers'
+    peers, missing = installed()
+    if "cv2" in peers:
+        peers["cv2"].setNumThreads(torch.get_num_threads())
+    tables = []
+    for size, images in (QUICK if quick else SIZES).items():
+        batch = Batch(size, images, peers)
+        table = Table(f"{images:,} images of {size}x{size} pixels, images/s", list(missing))
+        for group in GROUPS:
+            for text, found in group(batch):
+                table.rows += [compare(parse(text), batch, peer, quick) for peer in found]
+        slower = [
+            f"{row['transform']} ({row['peer']}, {row['ratio'].median:.2f})"
+            for row in table.rows
+            if not isinstance(row, str) and row["ratio"].median < 1
+        ]
+        table.note = f"slower than a peer: {', '.join(slower) or 'none'}"
+        tables.append(table)
+    return tables
+
+
+def compare(spec: Spec, batch: Batch, peer: Peer, quick: bool) -> dict[str, Any]:
+    """Run peer and ours in turns, after one uncounted run of each."""
     name, call, scale = peer
     theirs, ours = as_images(call()), spec(batch.image).numpy()
-    difference = float(np.abs(theirs * scale - ours).max()) if scale else None
+    difference = float(np.abs(theirs * scale - ours).max()) if scale else ""
     del theirs, ours
-    seconds = [(timed(call), timed(lambda: spec(batch.image))) for _ in range(runs)]
-    peer_per_s, ours_per_s = (
-        [batch.images / s for s in side] for side in zip(*seconds, strict=True)
-    )
-    ratios = [mine / its for its, mine in zip(peer_per_s, ours_per_s, strict=True)]
-    return Result(
-        transform=str(spec),
-        size=batch.size,
-        peer=name,
-        peer_per_s=statistics.median(peer_per_s),
-        ours_per_s=statistics.median(ours_per_s),
-        ratio=statistics.median(ratios),
-        ratio_min=min(ratios),
-        ratio_max=max(ratios),
-        runs=runs,
-        peer_range=(min(peer_per_s), max(peer_per_s)),
-        ours_range=(min(ours_per_s), max(ours_per_s)),
-        difference=difference,
-    )
-
-
-def timed(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    works = {"peer": call, "ours": lambda: spec(batch.image)}
+    pair = sum(taken.median for taken in in_turns(works, 1, warm_up=0).values())
+    turns = 1 if quick else max(3, min(TURNS, int(PAIR_TIME / pair)))
+    rate = {
+        side: seconds.map(lambda each: batch.images / each)
+        for side, seconds in in_turns(works, turns, warm_up=0).items()
+    }
+    return {
+        "transform": str(spec),
+        "peer": name,
+        "peer's": rate["peer"],
+        "ours": rate["ours"],
+        "ratio": rate["ours"] / rate["peer"],
+        "difference": difference,
+    }
 
 
 def as_images(result: Any) -> Any:
@@ -385,78 +377,16 @@ def as_images(result: Any) -> Any:
     return np.asarray(result)
 
 
-def installed() -> tuple[dict[str, Any], dict[str, str]]:
-    """The peers that can be imported, and the version of each, or that it is missing."""
-    modules, versions = {}, {}
+def installed() -> tuple[dict[str, Any], list[str]]:
+    """The peers that can be imported, and a sentence for each that cannot."""
+    modules, missing = {}, []
     for name, module in PEERS.items():
         try:
             modules[name] = importlib.import_module(module)
-            versions[name] = version(PACKAGES.get(name, name))
-        except (ImportError, PackageNotFoundError) as error:
-            versions[name] = f"missing ({error})"
-    return modules, versions
-
-
-def machine(threads: int) -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), ""
-    )
-    return {
-        "cpu": model or platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load": os.getloadavg()[0],
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write everything here too")
-    parser.add_argument("--runs", type=int, default=9, help="counted runs of each pair")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default="", help="transforms whose name holds this")
-    asked = parser.parse_args()
-    warnings.simplefilter("ignore")  # the peers'
-    torch.set_num_threads(asked.threads)
-    peers, versions = installed()
-    if "cv2" in peers:
-        peers["cv2"].setNumThreads(asked.threads)
-    about = machine(asked.threads) | {"peers": versions}
-    for key, value in about.items():
-        print(f"# {key}: {value}")
-    print(
-        f"{'transform':26} {'px':>3} {'peer':34} {'peer/s':>9} {'ours/s':>9} {'ratio':>6} "
-        f"{'min..max':>13} {'n':>2} {'difference':>10}"
-    )
-    results = []
-    for size in SIZES:
-        batch = Batch(size, peers)
-        for group in GROUPS:
-            for text, found in group(batch):
-                for peer in found if asked.only in text else []:
-                    one = compare(parse(text), batch, peer, asked.runs)
-                    results.append(one)
-                    same = "" if one.difference is None else f"{one.difference:.2g}"
-                    print(
-                        f"{one.transform:26} {size:>3} {one.peer:34} {one.peer_per_s:>9,.0f} "
-                        f"{one.ours_per_s:>9,.0f} {one.ratio:>6.2f} "
-                        f"{one.ratio_min:>5.2f}..{one.ratio_max:<6.2f} {one.runs:>2} {same:>10}",
-                        flush=True,
-                    )
-    slower = [
-        f"{r.transform} at {r.size} px ({r.peer}, {r.ratio:.2f})" for r in results if r.ratio < 1
-    ]
-    print(f"# slower than a peer: {', '.join(slower) or 'none'}")
-    if asked.json:
-        asked.json.write_text(
-            json.dumps({"machine": about, "results": [asdict(r) for r in results]}, indent=1) + "\n"
-        )
+        except ImportError as error:
+            missing.append(f"missing: {name} ({error})")
+    return modules, missing
 
 
 if __name__ == "__main__":
-    main()
+    main(measured, PACKAGES, text=__doc__, within=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+clock = time.perf_counter  # --cpu makes it time.process_time
 Work = Callable[
     [], float | None
 ]  # a result is its own count of seconds, else it is timed from here
@@ -54,6 +55,8 @@ class Spread:
 
     def __str__(self) -> str:
         low, middle, high = map(_short, (min(self.values), self.median, max(self.values)))
+        if len(self.values) == 1:
+            return middle
         return f"{middle} ({low}..{high}, n {len(self.values)})"
 
 
@@ -92,9 +95,9 @@ def in_turns(works: Mapping[str, Work], turns: int, warm_up: int = 1) -> dict[st
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(warm_up + turns):
         for name, work in works.items():
-            began = time.perf_counter()
+            began = clock()
             own = work()
-            seconds[name].append(time.perf_counter() - began if own is None else own)
+            seconds[name].append(own if isinstance(own, float) else clock() - began)
     return {name: Spread(tuple(taken[warm_up:])) for name, taken in seconds.items()}
 
 
@@ -147,6 +150,7 @@ def machine(peers: Iterable[str] = ()) -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads() if torch else None,
+        "clock": clock.__name__,
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
@@ -155,16 +159,30 @@ def machine(peers: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def main(
-    measured: Callable[[bool], list[Table]], peers: Sequence[str] = (), text: str | None = None
+    measured: Callable[[bool], list[Table]],
+    peers: Sequence[str] = (),
+    text: str | None = None,
+    *,
+    within: bool = False,
 ) -> None:
-    """Run one benchmark from the command line: print its tables, and keep them with --json."""
+    """Run one benchmark from the command line: print its tables, and keep them with --json.
+
+    `within` says that all its work happens within this process, whose processor time --cpu counts.
+    """
+    global clock
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--quick", action="store_true", help="only see that it runs; no figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every turn's value there")
     parser.add_argument("--threads", type=int, metavar="N", help="of torch and of OpenMP")
+    if within:
+        parser.add_argument(
+            "--cpu", action="store_true", help="processor seconds, for a busy machine; --threads 1"
+        )
     asked = parser.parse_args()
     if asked.threads:
         limit_threads(asked.threads)
+    if within and asked.cpu:
+        clock = time.process_time
     tables = measured(asked.quick)
     here = machine(peers)
     print(", ".join(f"{name} {value}" for name, value in here.items() if value is not None))
