@@ -22,7 +22,7 @@ def make(categories, channels):
         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, categories),
     )
 
-def wide(categories, channels):
+def wide(categories=4, channels=3):
     return nn.Sequential(
         nn.Conv2d(channels, 64, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(64, categories),
@@ -84,13 +84,17 @@ def runner(capfd: pytest.CaptureFixture[str]) -> Run:
     """`run("train --epochs 1 -o", path)`: exit code, standard output and standard error."""
 
     def run(line: str, *more: str | Path) -> tuple[int, str, str]:
-        from invtool.cli import _app
-
-        args = [*line.split(), *map(str, more)]
         capfd.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["invtool", *args])
-            code = _app.run(args)
-        return code, *capfd.readouterr()
+        return invoke(line, *more), *capfd.readouterr()
 
     return run
+
+
+def invoke(line: str, *more: str | Path) -> int:
+    """Run a command line in this process, under its own name; its exit code."""
+    from invtool.cli import _app
+
+    args = [*line.split(), *map(str, more)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["invtool", *args])
+        return _app.run(args)

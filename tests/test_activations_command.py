@@ -14,7 +14,7 @@ import torch
 import xarray
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from small import Run, quadrants, room, runner, write_set
+from small import Run, invoke, quadrants, room, runner, write_set
 from torch import nn
 
 from invtool.config import Activations
@@ -34,10 +34,8 @@ TEST_IMAGES = 12
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     top = tmp_path_factory.mktemp("activations")
     with room(top):
-        from invtool.cli import _app
-
-        assert _app.run([*TINY.split(), *"--seen 2 -t blur:sigma=1 -o model.st".split()]) == 0
-        assert _app.run([*TINY.split(), "-o", "plain.st"]) == 0
+        assert invoke(f"{TINY} --seen 2 -t blur:sigma=1 -o model.st") == 0
+        assert invoke(f"{TINY} -o plain.st") == 0
         yield top
 
 
@@ -107,11 +105,13 @@ def test_what_the_model_was_trained_with_is_the_default(run: Run, folder: Path) 
 
 
 def test_batches_and_limit_change_nothing(run: Run, folder: Path) -> None:
-    whole = f"{MEASURE} -t white-noise+blur -l '*' ".replace("'", "")
-    assert run(f"{whole} --batch-size 5 -o five.h5")[0] == 0
+    whole = f"{MEASURE} -t white-noise+blur -l *"
+    assert run(f"{whole} --batch-size 5 -o by-five.h5")[0] == 0
     assert run(f"{whole} -o one-batch.h5")[0] == 0
     assert run(f"{whole} --limit 7 -o limited.h5")[0] == 0
-    five, one, limited = (read(folder / f"{name}.h5") for name in ("five", "one-batch", "limited"))
+    five, one, limited = (
+        read(folder / f"{name}.h5") for name in ("by-five", "one-batch", "limited")
+    )
     assert len(limited.index) == 7
     rows = np.searchsorted(one.index, limited.index)
     for name, values in one.layers.items():
@@ -288,7 +288,6 @@ def test_other_categories_are_said(run: Run, folder: Path) -> None:
 def test_a_disk_that_is_too_small_is_refused_before_work(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: os.statvfs_result)
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(activations, "predict", lambda *_, **__: pytest.fail("it worked"))
@@ -340,67 +339,72 @@ def test_an_empty_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- the process
 
-
-MEMORY = """
-import os, sys
+FORKS = """
+import json, os, signal, sys
 sys.path.insert(0, os.getcwd())
 from invtool.cli import _app
-_app.run("activations py:nets:wide --untrained --mean 0 --std 1 --size 8 -d two.h5 -t rot90 -o warm.h5".split())
-for count in ("200", "2000"):
+from invtool.stages import activations
+
+def killed(number):
+    real, calls = activations._Recorder.take, [0]
+    def take(*args):
+        calls[0] += 1
+        if calls[0] == 3:
+            os.kill(os.getpid(), number)
+        return real(*args)
+    activations._Recorder.take = take
+
+def forked(line, number=0):
     child = os.fork()
     if not child:
-        line = "activations py:nets:wide --untrained --mean 0 --std 1 --size 16 --batch-size 50 -d many.h5"
-        os._exit(_app.run([*line.split(), "-t", "rot90", "--threads", "1", "--limit", count, "-o", count + ".h5"]))
+        code = 99
+        try:
+            number and killed(number)
+            code = _app.run(line.split())
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os._exit(code)
     _, status, usage = os.wait4(child, 0)
-    print(status, usage.ru_maxrss)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss
+
+wide = "activations py:nets:wide --untrained --mean 0 --std 1 --size 16 -d many.h5 -t rot90 --threads 1"
+_app.run(f"{wide} --limit 2 -o warm.h5".split())
+for count in (200, 2000):
+    print(*forked(f"{wide} --batch-size 50 --limit {count} -o {count}.h5"))
+for name in ("SIGKILL", "SIGTERM"):
+    print(*forked(f"activations model.st --batch-size 2 -o {name}.h5", getattr(signal, name)))
 """
 
 
-def test_memory_does_not_grow_with_the_images(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def forks(folder: Path) -> list[tuple[int, int]]:
+    """Exit code and largest memory (KiB) of each run, forked from one process."""
     write_set(folder / "many.h5", train=1, test=2000)
-    write_set(folder / "two.h5", train=1, test=2)
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY],
+        [sys.executable, "-c", FORKS],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=120,
     )
-    rows = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
-    assert [status for status, _ in rows] == [0, 0], done.stderr
-    size = (folder / "2000.h5").stat().st_size / 2**10
-    grown = rows[1][1] - rows[0][1]  # KiB
-    assert size > 250_000 and grown < 0.15 * size, (size, rows)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert len(rows) == 4, done.stderr
+    return [(int(code), int(memory)) for code, memory in rows]
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, os.getcwd())
-from invtool.stages import activations
-real, calls = activations._Recorder.take, [0]
-def take(*args):
-    calls[0] += 1
-    if calls[0] == 3:
-        os.kill(os.getpid(), SIGNAL)
-    return real(*args)
-activations._Recorder.take = take
-from invtool.cli import _app
-sys.exit(_app.run("activations model.st --batch-size 2 -o killed.h5".split()))
-"""
+def test_memory_does_not_grow_with_the_images(folder: Path, forks: list[tuple[int, int]]) -> None:
+    (few, less), (many, more) = forks[:2]
+    size = (folder / "2000.h5").stat().st_size / 2**10  # KiB
+    assert few == many == 0
+    assert size > 250_000 and more - less < 0.15 * size, (size, less, more)
 
 
-@pytest.mark.parametrize(("sent", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
-def test_killed_in_the_middle(sent: str, code: int, folder: Path) -> None:
-    script = KILLED.replace("SIGNAL", str(int(getattr(signal, sent))))
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == code, done.stderr
-    assert not (folder / "killed.h5").exists()
-    left = list(folder.glob(".killed.h5.*"))
-    assert bool(left) == (sent == "SIGKILL")  # nobody is left to remove it
-    for path in left:
-        path.unlink()
+def test_killed_in_the_middle(folder: Path, forks: list[tuple[int, int]]) -> None:
+    assert [code for code, _ in forks[2:]] == [-signal.SIGKILL, 128 + signal.SIGTERM]
+    assert not (folder / "SIGKILL.h5").exists() and not (folder / "SIGTERM.h5").exists()
+    # Nobody is left to remove the temporary file of a process that is killed.
+    assert {path.name.split(".")[1] for path in folder.glob(".SIG*")} == {"SIGKILL"}
 
 
 def test_as_a_library(folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_limit_keeps_the_shares_of_the_categories(order: str) -> None:
 
 def test_an_empty_split_is_said() -> None:
     images = image_set([0, 1], [TEST, TEST])
-    with pytest.raises(InvtoolError, match="^these: no training images in it$"):
+    with pytest.raises(InvtoolError, match=r"^these: no training images in it$"):
         images.indices(TRAIN)
     with pytest.raises(InvtoolError, match="no test images"):
         image_set([0], [TRAIN]).indices(TEST, 3)
@@ -191,7 +191,7 @@ def test_damaged_mnist(tmp_path: Path) -> None:
     write_mnist(raw)
     path = raw / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(InvtoolError, match="^mnist is not in .*; fetch it with"):
+    with pytest.raises(InvtoolError, match=r"^mnist is not in .*; fetch it with"):
         open_data("mnist")
 
 

@@ -254,7 +254,7 @@ class Reader:
         value = self.file.attrs.get(name, default)
         if isinstance(value, bytes):
             value = value.decode()
-        if isinstance(value, str) and value[:1] in "[{":
+        if isinstance(value, str) and value[:1] in ("[", "{"):
             return json.loads(value)
         return value.item() if isinstance(value, np.generic) else value
 

@@ -181,9 +181,9 @@ class _Recorder:
     def __enter__(self) -> "_Recorder":
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
         try:
-            if failure[0] is None:
+            if kind is None or issubclass(kind, InvtoolError):  # a layer may know better why
                 self._drain(0)
         finally:
             self.writer.shutdown(cancel_futures=True)

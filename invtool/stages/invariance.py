@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from itertools import groupby
 from math import prod
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from invtool.config import Invariance
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
+from invtool.files.layers import choose
 from invtool.measures import (
     InvarianceAccumulator,
     NotFiniteError,
@@ -104,23 +103,11 @@ def _facts(file: hdf5.Reader, label: Array, seen: Array | None) -> dict[str, Any
 
 
 def _chosen(file: hdf5.Reader, patterns: tuple[str, ...]) -> list[str]:
-    """The layers that match any pattern, in network order; `penultimate` and `all` are words."""
     present = file.layers()
     if not present:
         raise InvtoolError(f"{file.label}: no layers in it")
-    words = {"all": "*", "penultimate": str(file.attribute("penultimate", present[-1]))}
-    chosen: set[str] = set()
-    for pattern in patterns:
-        wanted = words.get(pattern, pattern)
-        found = [name for name in present if name == wanted or fnmatchcase(name, wanted)]
-        if not found:
-            near = get_close_matches(pattern, present, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InvtoolError(
-                f"{file.label}: no layer {pattern!r}; it has {', '.join(present)}{hint}"
-            )
-        chosen.update(found)
-    return [name for name in present if name in chosen]
+    penultimate = str(file.attribute("penultimate", present[-1]))
+    return choose(present, patterns, penultimate=penultimate, label=file.label)
 
 
 def _layer(file: hdf5.Reader, name: str, threads: int) -> Layer:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
+from invtool.files.layers import choose
 from invtool.measures import GROUPS, group_accuracy
 
 
@@ -71,16 +71,7 @@ class Result:
 
     def chosen(self, patterns: Sequence[str]) -> list[str]:
         """The layers that the patterns name, input to output; `all` and `penultimate` are words."""
-        words = {"all": "*", "penultimate": self.penultimate}
-        named: set[str] = set()
-        for pattern in patterns:
-            wanted = words.get(pattern, pattern)
-            found = [n for n in self.layers if n in (pattern, wanted) or fnmatchcase(n, wanted)]
-            if not found:
-                held = ", ".join(self.layers)
-                raise InvtoolError(f"{self.label} has no layer {wanted!r}; it has {held}")
-            named.update(found)
-        return [name for name in self.layers if name in named]
+        return choose(self.layers, patterns, penultimate=self.penultimate, label=self.label)
 
 
 def describe(path: Path) -> Result:

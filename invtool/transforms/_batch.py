@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-IN_CACHE = 2**18
+IN_CACHE = 2**19
 """Values a piece of a batch holds on a CPU: few enough that it and its temporaries stay in cache,
 enough that starting an operation costs little beside it."""
 

@@ -41,10 +41,8 @@ def grayscale(image: Tensor) -> Tensor:
     _check_color(image)
     if image.shape[1] == 1:
         return image.clone()
-    gray = torch.empty_like(image[:, :1])
-    for piece in pieces(image):
-        red, green, blue = image[piece].split(1, dim=1)
-        torch.mul(red, RED, out=gray[piece]).add_(green, alpha=GREEN).add_(blue, alpha=BLUE)
+    red, green, blue = image.split(1, dim=1)
+    gray: Tensor = red.mul(RED).add_(green, alpha=GREEN).add_(blue, alpha=BLUE)
     return gray.expand(image.shape)
 
 

@@ -62,18 +62,9 @@ def rotate(image: Tensor, *, degrees: float) -> Tensor:
         raise ValueError(f"degrees is a finite number, not {degrees}")
     if degrees % 90 == 0:
         return torch.rot90(image, int(degrees // 90) % 4, (2, 3))
-    images, channels, height, width = image.shape
-    grid = _rotation_grid(height, width, float(degrees), image.dtype, image.device)
-    rotated = torch.empty_like(image)
-    # Two images at once as one of twice the channels: the weights are computed half as often.
-    paired = images - images % 2
-    for part, together in ((slice(0, paired), 2), (slice(paired, images), 1)):
-        source = image[part].reshape(-1, together * channels, height, width)
-        turned = torch.nn.functional.grid_sample(
-            source, grid.expand(len(source), -1, -1, -1), align_corners=False
-        )
-        rotated[part] = turned.view(-1, channels, height, width)
-    return rotated
+    grid = _rotation_grid(*image.shape[2:], float(degrees), image.dtype, image.device)
+    grid = grid.expand(len(image), -1, -1, -1)
+    return torch.nn.functional.grid_sample(image, grid, align_corners=False)
 
 
 @lru_cache(maxsize=64)
