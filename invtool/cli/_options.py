@@ -83,7 +83,9 @@ Transforms = Annotated[
         help="Transform, as blur:sigma=2 or rot90+blur (see invtool transform --list); may be repeated.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of every random choice.")
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -10,6 +10,7 @@ across categories and invariant neurons, *sensitivity* the one on the Invariant 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
@@ -61,7 +62,7 @@ class Transform:
     strength: str | None = None
     step: float | None = None
 
-    @property
+    @cached_property
     def function(self) -> "Callable[..., Tensor]":
         """The function itself; the first use imports torch."""
         module = import_module(f"invtool.transforms.{self.module}")
