@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invtool.files import hdf5
+from invtool.files import hdf5, messages, provenance
 
 INVTOOL = [sys.executable, "-m", "invtool"]
 STEPS = [
@@ -58,6 +58,14 @@ STEPS = [
 ]
 CATEGORIES = ["ann", "bob", "cy", "di"]
 Runner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command line sets for its process does not outlast a test."""
+    monkeypatch.setattr(provenance, "recording", True)
+    monkeypatch.setattr(messages, "quiet", False)
+    monkeypatch.setattr(messages, "command", "")
 
 
 @pytest.fixture

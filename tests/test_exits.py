@@ -205,7 +205,10 @@ def test_a_signal_leaves_neither_half_a_file_nor_a_temporary(
             assert time.monotonic() < deadline, "no temporary appeared"
             time.sleep(0.02)
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        try:
+            _, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert told.decode() == ("invtool invariance: interrupted\n" if code == 130 else "")
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -82,11 +82,11 @@ def _split(count: int, fixed: int | None, seed: tuple[int, int]) -> NDArray[np.u
 
 def decode(files: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
     """RGB pixels, (image, channel, height, width); with `size`, the resized central square."""
-    first = _decoded(files[0], size)
+    first = decode_one(files[0], size)
     _check_memory(first.nbytes * len(files), name)
     image = np.empty((len(files), *first.shape), np.uint8)
     with _decoders() as pool:
-        decoded = pool.map(lambda path: _decoded(path, size), files)
+        decoded = pool.map(lambda path: decode_one(path, size), files)
         steps = messages.progress(decoded, total=len(files), label="decoding", unit="images")
         for i, pixels in enumerate(steps):
             if pixels.shape != first.shape:
@@ -108,7 +108,11 @@ def _decoders() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _decoded(path: Path, size: int) -> NDArray[np.uint8]:
+def decode_one(path: Path, size: int) -> NDArray[np.uint8]:
+    """RGB pixels of one file, (channel, height, width); with `size`, the resized central square.
+
+    Raises InvtoolError for a file that is no whole image.
+    """
     from PIL import Image, ImageOps
 
     try:

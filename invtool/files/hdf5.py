@@ -28,12 +28,13 @@ class Sink:
     """The bytes under an HDF5 file that is being written.
 
     HDF5 cannot close a file that it cannot write, and then crashes as the program ends. So where
-    the disk is full the first error is kept for `check`, and what comes after it goes nowhere.
+    the disk is full the first error is kept for `check`, and what comes after it goes nowhere. The
+    same goes for a signal that comes while HDF5 calls: it would lose the exception.
     """
 
     def __init__(self, path: Path):
         self.raw = path.open("w+b", buffering=0)
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def __enter__(self) -> "Sink":
         return self
@@ -67,14 +68,14 @@ class Sink:
         try:
             while rest and not self.error:
                 rest = rest[self.raw.write(rest) :]
-        except OSError as error:
+        except BaseException as error:
             self.error = error
         return len(data)
 
     def truncate(self, size: int) -> int:
         try:
             return size if self.error else self.raw.truncate(size)
-        except OSError as error:
+        except BaseException as error:
             self.error = error
             return size
 

@@ -21,6 +21,8 @@ warn = note
 
 def say(text: str) -> None:
     """A line that is always printed."""
+    if sys.stderr is None:  # closed by the caller; print would take standard output instead
+        return
     name = f"invtool {command}" if command else "invtool"
     print(f"{name}: {text}", file=sys.stderr, flush=True)
 

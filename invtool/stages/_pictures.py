@@ -95,7 +95,7 @@ def _of_files(sources: Sequence[Path], config: Transform) -> Pictures:
     groups = [path.absolute().parent.name for path in paths]
     categories = sorted(set(groups))
     return Pictures(
-        read=lambda rows: np.stack([folders._decoded(paths[i], config.size or 0) for i in rows]),
+        read=lambda rows: np.stack([folders.decode_one(paths[i], config.size or 0) for i in rows]),
         at_once=1,
         names=names,
         label=np.array([categories.index(group) for group in groups]),
