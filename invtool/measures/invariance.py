@@ -17,7 +17,7 @@ from functools import reduce
 from math import prod
 from typing import NamedTuple
 
-from invtool.measures.arrays import Array, computable, namespace, tiles
+from invtool.measures.arrays import Array, Scratch, computable, namespace, tiles
 from invtool.measures.groups import GROUPS, group_indicator
 
 
@@ -96,6 +96,7 @@ class InvarianceAccumulator:
         self._sum = xp.stack([zeros, zeros, zeros])
         self._count = xp.stack([zeros, zeros, zeros])
         self._negative = self.peak < 0
+        self._scratch = Scratch()
 
     def update(self, clean: Array, transformed: Array, seen: Array | None = None) -> Array:
         """Add a batch: responses (image, unit...) to the images and to their transforms.
@@ -132,15 +133,18 @@ class InvarianceAccumulator:
         xp = namespace(a, b)
         units = at[1]
         floor = self._floor[units]
-        score, total = xp.minimum(a, b), xp.maximum(a, b)
+        score = xp.minimum(a, b, **self._scratch.out(0, a))
+        total = xp.maximum(a, b, **self._scratch.out(1, a))
         if not xp.min(score) >= 0:  # negative, or NaN
             low = xp.min(score, axis=0)
             _check_finite(low, units.start)
             self._negative[units] |= low < 0
-        active = xp.astype(total > floor, score.dtype)
+        active = xp.astype(
+            xp.greater(total, floor, **self._scratch.out(2, a)), score.dtype, copy=False
+        )
         total += score
         score *= active
-        score /= xp.maximum(total, floor)
+        score /= xp.maximum(total, floor, **self._scratch.out(1, a))
         self._sum[at] += weights @ score
         self._count[at] += weights @ active
         return active @ xp.ones_like(floor)
