@@ -240,7 +240,8 @@ class _Run:
         )
         for epoch in epochs:
             self._after_epoch(epoch)
-        accuracy = self._accuracy(self.images.indices(TEST))
+        # In full precision, so that every other command finds the same.
+        accuracy = self._accuracy(self.images.indices(TEST), torch.float32)
         self.network.module.eval()
         models.save(target, _cpu_state(self.network), self._metadata(accuracy), self.steps)
         return accuracy
@@ -266,7 +267,7 @@ class _Run:
     def _after_epoch(self, epoch: Epoch) -> None:
         if self.piped:
             return
-        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST))
+        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST), self.precision)
         with self.log.open("a") as log:
             log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
         self._save_checkpoint()
@@ -293,7 +294,7 @@ class _Run:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         self.log.write_text("".join(line + "\n" for line in lines[:done]))
 
-    def _accuracy(self, index: NDArray[np.int64]) -> Accuracy:
+    def _accuracy(self, index: NDArray[np.int64], precision: torch.dtype) -> Accuracy:
         self.network.module.eval()
         specs = [Spec()] if not self.transform.steps else [Spec(), self.transform]
         prediction = predict(
@@ -304,7 +305,7 @@ class _Run:
             batch_size=TEST_BATCH,
             seed=self.job.seed,
             device=self.device,
-            precision=self.precision,
+            precision=precision,
         )
         label = self.images.label[index]
         shares = group_accuracy(prediction, label, np.isin(label, self.seen))
