@@ -170,13 +170,18 @@ def _reserve(out: hdf5.Writer, layer: Layer, sizes: tuple[int, int], dtype: str)
 
 
 class _Recorder:
-    """Takes layers' values as the network computes them and writes them in a thread of its own."""
+    """Takes layers' values as the network computes them and writes them in a thread of its own.
+
+    The copies lie in memory that is used again and again: to take as much from the system anew
+    costs more than the copying.
+    """
 
     def __init__(self, slabs: dict[str, hdf5.Slab], specs: Sequence[Spec]):
         self.slabs, self.specs = slabs, specs
         self.at = (0, 0)
         self.writer = ThreadPoolExecutor(1)
         self.waiting: list[Future[None]] = []
+        self.free: dict[str, list[Tensor]] = {name: [] for name in slabs}
 
     def __enter__(self) -> "_Recorder":
         return self
@@ -194,21 +199,29 @@ class _Recorder:
         self._drain(IN_FLIGHT * len(self.slabs))
 
     def take(self, name: str, value: Tensor) -> None:
-        slab = self.slabs[name]
-        kept = value.to(torch.float16 if slab.dtype == np.float16 else torch.float32)
-        values = kept.contiguous().cpu()
-        if values.data_ptr() == value.data_ptr():
-            values = values.clone()  # the network may overwrite its own
-        self.waiting.append(self.writer.submit(self._write, name, self.at, values.numpy()))
+        copy = self._memory(name, value)
+        copy.copy_(value)  # also brings it from the device, and channels before height and width
+        self.waiting.append(self.writer.submit(self._write, name, self.at, copy))
 
-    def _write(self, name: str, at: tuple[int, int], values: NDArray[Any]) -> None:
-        if not np.isfinite(values).all():
+    def _memory(self, name: str, value: Tensor) -> Tensor:
+        """Room for `value` in the file's type and order, used before where there is some."""
+        if self.free[name]:
+            memory = self.free[name].pop()
+            if len(memory) >= len(value):
+                return memory[: len(value)]
+        kind = torch.float16 if self.slabs[name].dtype == np.float16 else torch.float32
+        return torch.empty(value.shape, dtype=kind, pin_memory=value.is_cuda)
+
+    def _write(self, name: str, at: tuple[int, int], copy: Tensor) -> None:
+        values = copy.numpy()
+        if not (np.isfinite(values.min()) and np.isfinite(values.max())):
             half = "; --dtype float32 holds more" if values.dtype == np.float16 else ""
             raise InvtoolError(
                 f"layer {name} gives NaN or infinity for an image from number {at[1]} on, "
                 f"under {self.specs[at[0]]}{half}"
             )
         self.slabs[name].write(at, values)
+        self.free[name].append(copy)
 
     def _drain(self, most: int) -> None:
         while len(self.waiting) > most:
