@@ -82,3 +82,32 @@ def test_a_failure_at_the_head_of_the_pipe_fails_all_of_it(folder: Path) -> None
     assert done.returncode != 0
     assert "missing.st: no such file" in done.stderr and "Traceback" not in done.stderr
     assert not (folder / "never.h5").exists()
+
+
+CHATTY = """
+import torch
+print("importing")
+
+class Chatty(torch.nn.Sequential):
+    input_size, normalization = (3, 16, 16), "per-image"
+
+    def forward(self, x):
+        print("running")
+        return super().forward(x)
+
+def make():
+    print("making")
+    return Chatty(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(784, 6))
+"""
+
+
+def test_what_a_network_prints_is_no_part_of_the_result(folder: Path) -> None:
+    (folder / "chatty.py").write_text(CHATTY)
+    done = shell(
+        "invtool activations py:chatty:make --untrained -d faces:categories=6,train=8,test=4,size=16"
+        " -t blur | invtool invariance -f csv",
+        folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("layer,")
+    assert {"importing", "making", "running"} <= set(done.stderr.splitlines())

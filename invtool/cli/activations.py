@@ -1,4 +1,5 @@
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -136,5 +137,5 @@ def main(
     with messages.working("loading PyTorch"):
         from invtool.stages import activations
     reading = streams.reading(source) if source else nullcontext(Path(model))
-    with reading as path, streams.writing(output) as target:
-        activations.run(config, path, target)
+    with reading as path, streams.writing(output) as target, redirect_stdout(sys.stderr):
+        activations.run(config, path, target)  # what the network prints is no part of the result

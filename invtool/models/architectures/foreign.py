@@ -7,6 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def python_network(name: str, **arguments: int) -> nn.Module:
     """Import MODULE from the current directory or the path, and call CALLABLE of it.
 
     The callable gets those of categories, channels, height and width that it has parameters for.
+    What it prints goes to standard error: a result may be on its way to standard output.
 
     Raises:
         UsageError: no such module or callable, or it gave something else than an nn.Module.
@@ -72,14 +74,15 @@ def python_network(name: str, **arguments: int) -> nn.Module:
     _tell(module_name)
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UsageError(f"py:{name}: cannot import {module_name}: {error}") from error
-    make = getattr(module, attribute, None)
-    if not callable(make):
-        raise UsageError(f"py:{name}: {module_name} has no callable '{attribute}'")
-    network = make(**_accepted(make, arguments))
+    with redirect_stdout(sys.stderr):
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise UsageError(f"py:{name}: cannot import {module_name}: {error}") from error
+        make = getattr(module, attribute, None)
+        if not callable(make):
+            raise UsageError(f"py:{name}: {module_name} has no callable '{attribute}'")
+        network = make(**_accepted(make, arguments))
     if not isinstance(network, nn.Module):
         raise UsageError(f"py:{name} gave a {type(network).__name__}, wanted a torch.nn.Module")
     return network
