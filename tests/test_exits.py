@@ -13,6 +13,7 @@ from conftest import INVTOOL, Runner, write_activations, write_images, write_inv
 
 from invtool import __version__
 from invtool.cli._app import COMMANDS
+from invtool.files import interrupts, messages, streams
 
 NAMES = [name for table in COMMANDS.values() for name in table]
 
@@ -212,6 +213,22 @@ def test_a_signal_leaves_neither_half_a_file_nor_a_temporary(
     assert process.returncode == code
     assert told.decode() == ("invtool invariance: interrupted\n" if code == 130 else "")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_signal_that_a_callback_swallowed_stops_what_would_be_published(
+    number: int, error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "asked", 0)
+    target = tmp_path / "a.h5"
+    with pytest.raises(error), streams.writing(target) as partial:
+        partial.write_text("whole")
+        monkeypatch.setattr(interrupts, "asked", number)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(error):
+        list(messages.progress([1], total=1, label="", unit=""))
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from invtool import __version__
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import messages
+from invtool.files import interrupts, messages
 
 COMMANDS = {
     "Make": {
@@ -135,7 +135,7 @@ def run(args: Sequence[str]) -> int:
 
     An expected failure is one line on stderr; a bug keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    interrupts.install()
     try:
         _invoke(args or ["--help"])
         if sys.stdout is not None:
@@ -165,11 +165,6 @@ def _invoke(args: Sequence[str]) -> None:
     command = typer.main.get_command(app)
     with command.make_context("invtool", list(args)) as context:
         command.invoke(context)
-
-
-def _terminated(*_: Any) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # unwind once, so that temporaries go
-    sys.exit(128 + signal.SIGTERM)
 
 
 def _forget_output() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from invtool.files import interrupts
+
 Item = TypeVar("Item")
 command = ""  # the running command, set by the command line; empty in a library
 quiet = False  # -q sets it
@@ -52,7 +54,9 @@ def progress(
     Each item counts for `size` units of `total`, of which `done` were done before.
     """
     if not watched():
-        yield from items
+        for item in items:
+            interrupts.check()
+            yield item
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -68,6 +72,7 @@ def progress(
     ) as bar:
         task = bar.add_task(label, total=total, completed=done, rate="")
         for item in items:
+            interrupts.check()
             yield item
             bar.advance(task, size)
             speed = bar.tasks[0].speed

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import provenance
+from invtool.files import interrupts, provenance
 
 STDIO = Path("-")
 CHUNK = 1 << 20  # bytes
@@ -129,6 +129,7 @@ def _whole(path: Path) -> Iterator[Path]:
     if path == STDIO or _in_place(path):
         with tempfile.NamedTemporaryFile(prefix="invtool-", suffix=".out") as spool:
             yield Path(spool.name)
+            interrupts.check()
             with Path(spool.name).open("rb") as done, _sink(path) as sink:
                 shutil.copyfileobj(done, sink, CHUNK)
                 sink.flush()
@@ -137,6 +138,7 @@ def _whole(path: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield partial
+        interrupts.check()
         with partial.open("rb") as done:
             os.fsync(done.fileno())
         partial.replace(target)
