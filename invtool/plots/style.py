@@ -25,7 +25,6 @@ NAMES = {"all": "all categories", "seen": "seen categories", "unseen": "unseen c
 INK = "#222222"
 FAINT = "#6B6B6B"
 TITLE = 9.5  # points
-FORMATS = ("pdf", "svg", "png")
 
 STYLE: Any = {
     "font.family": "sans-serif",

@@ -41,9 +41,10 @@ def run(config: Demo, folder: Path) -> None:
 def _commands(config: Demo) -> Iterator[str]:
     seen = " ".join(f"--seen {count}" for count in config.seen)
     told = shlex.quote(config.transform)
-    yield f"invtool transform {told} --data faces:categories={config.categories} --limit 6 -o images.png --overwrite"
+    data = f"faces:categories={config.categories}"
+    yield f"invtool transform {told} --data {data} --limit 6 -o images.png --overwrite"
     yield (
-        f"invtool train --data faces:categories={config.categories} --transform {told} {seen} "
+        f"invtool train --data {data} --transform {told} {seen} "
         f"--epochs {config.epochs} --seed {config.seed} -o networks --overwrite"
     )
     files = []

@@ -23,7 +23,7 @@ from invtool.models.architectures import build
 from invtool.models.networks import Network
 from invtool.models.normalization import PER_IMAGE
 from invtool.stages import _devices, _refusals
-from invtool.stages._forward import check_transforms, predict
+from invtool.stages._forward import check_transforms, on_device, predict
 from invtool.training import checkpoints
 from invtool.training.draws import Draws
 from invtool.training.loop import Epoch, Trainer, TrainingImages
@@ -67,12 +67,19 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     precision = _devices.precision(config.precision, device)
     images = open_data(config.data)
     _refusals.seen_count(config.seen, len(images.categories), images.spec)
-    for split in (TRAIN, TEST):
-        images.indices(split)
+    images.indices(TEST)  # refused here, where there are none, and not after the training
+    shown = _training_images(images, device)
     return [
-        _finished(job) or _train(job, images, device, precision)
+        _finished(job) or _train(job, images, shown, precision)
         for job in _jobs(config, target, going_on)
     ]
+
+
+def _training_images(images: ImageSet, device: torch.device) -> TrainingImages:
+    """The training images on the device, once for all networks of a run."""
+    index = images.indices(TRAIN)
+    pixels, number = on_device(images, index, device)
+    return TrainingImages(pixels, torch.from_numpy(images.label[index]).to(device), number)
 
 
 def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
@@ -126,10 +133,10 @@ def _finished(job: Job) -> dict[str, Any] | None:
 
 
 def _train(
-    job: Job, images: ImageSet, device: torch.device, precision: torch.dtype
+    job: Job, images: ImageSet, shown: TrainingImages, precision: torch.dtype
 ) -> dict[str, Any]:
     with streams.writing(job.target) as partial:
-        run = _Run(job, images, device, precision)
+        run = _Run(job, images, shown, precision)
         try:
             accuracy = run.finish(partial)
         except InvtoolError:
@@ -142,8 +149,9 @@ def _train(
 class _Run:
     """The training of one network: trainer, checkpoint, log and model file."""
 
-    def __init__(self, job: Job, images: ImageSet, device: torch.device, precision: torch.dtype):
-        self.job, self.images, self.device, self.precision = job, images, device, precision
+    def __init__(self, job: Job, images: ImageSet, shown: TrainingImages, precision: torch.dtype):
+        self.job, self.images, self.shown, self.precision = job, images, shown, precision
+        self.device = shown.image.device
         self.transform = parse(job.config.transform or "none")
         self.seen = seen_categories(len(images.categories), job.seen, job.seed)
         self.recipe = _recipe(job.config)
@@ -207,19 +215,13 @@ class _Run:
             )
 
     def _trainer(self) -> Trainer:
-        index = self.images.indices(TRAIN)
-        label = self.images.label[index]
+        label = self.images.label[self.images.indices(TRAIN)]
         mask = np.zeros(len(self.images.categories), bool)
         mask[self.seen] = True
-        on_device = TrainingImages(
-            torch.from_numpy(np.asarray(self.images.image[index])).to(self.device),
-            torch.from_numpy(label).to(self.device),
-            torch.from_numpy(index).to(self.device),
-        )
         return Trainer(
             self.network.module,
             self.network.prepared,
-            on_device,
+            self.shown,
             Draws(label, mask, self.job.seed),
             self.transform,
             self.recipe,
