@@ -4,7 +4,9 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 """
 
 from invtool.measures.accuracy import group_accuracy
+from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
 from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
     InvarianceAccumulator,
     InvarianceResult,
@@ -20,10 +22,14 @@ __all__ = [
     "InvarianceResult",
     "NotFiniteError",
     "TopImages",
+    "accuracy_interval",
+    "category_weights",
     "group_accuracy",
     "group_indicator",
     "invariance",
     "peak",
+    "percentile_interval",
     "top1_score",
     "top_images",
+    "wilson_interval",
 ]
