@@ -65,6 +65,24 @@ def test_unknown_names_and_arguments_are_one_sentence() -> None:
         build("alexnet", {"categories": 2, "height": 15, "width": 15})
 
 
+def test_options_follow_a_name() -> None:
+    told = build("blocks:filters=8,downsampling=strided", {"categories": 2})
+    narrow = build("blocks", {"categories": 2, "filters": 8, "downsampling": "strided"})
+    assert {k: v.shape for k, v in told.state_dict().items()} == {
+        k: v.shape for k, v in narrow.state_dict().items()
+    }
+    assert narrow.fc.in_features == 64 and narrow.block1.conv1.out_channels == 8
+    for text, why in [
+        ("blocks:depth=3", "network blocks: no option 'depth'; it has filters, downsampling"),
+        ("blocks:filters=0", "filters=0 is wrong; an integer from 1 is wanted"),
+        ("blocks:downsampling=", "downsampling= is wrong; a name is wanted"),
+        ("resnet18:filters=8", "no option 'filters'; it has none"),
+        ("block:filters=8", "no network 'block', nearest is 'blocks'"),
+    ]:
+        with pytest.raises(UsageError, match=why):
+            build(text, {"categories": 2})
+
+
 def test_small_blocks_are_the_papers() -> None:
     network = build("blocks", {"categories": 10})
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}

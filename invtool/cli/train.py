@@ -55,7 +55,7 @@ def main(
             "--network",
             "-n",
             metavar="NAME",
-            help="blocks, alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
+            help="blocks (blocks:filters=16 is narrower), alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
         ),
     ] = Train.network,
     seen: Annotated[

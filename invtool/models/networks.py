@@ -215,7 +215,7 @@ def _shown(name: str, asked: _Asked, told: Preprocessing, side: int | None) -> d
 def _arguments(name: str, asked: _Asked) -> dict[str, int]:
     side = asked.size
     categories = asked.categories
-    if name in architectures.ARCHITECTURES:
+    if architectures.is_built_in(name):
         side, categories = side or DEFAULT_SIZE, categories or DEFAULT_CATEGORIES
     given = {"categories": categories, "height": side, "width": side}
     return {key: value for key, value in given.items() if value is not None}

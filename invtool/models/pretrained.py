@@ -56,7 +56,7 @@ def preprocessing(name: str, module: nn.Module) -> Preprocessing:
         config = getattr(module, "pretrained_cfg", {})
         return _told(config.get("input_size"), config.get("mean"), config.get("std"))
     told = _told(*(getattr(module, key, None) for key in ("input_size", "mean", "std")))
-    ours = name in architectures.ARCHITECTURES
+    ours = architectures.is_built_in(name)
     standardizes = ours or getattr(module, "normalization", None) == "per-image"
     if told.normalization is None and standardizes:
         return Preprocessing(told.input, PER_IMAGE)

@@ -56,7 +56,8 @@ def parse(text: str) -> Reference:
         if text.startswith(prefix):
             _check_foreign(text, prefix, form)
             return Reference(text)
-    if text in architectures.ARCHITECTURES:
+    if architectures.is_built_in(text):
+        architectures.split(text)
         return Reference(text)
     path = Path(text)
     if not (path.exists() or path.suffix or path.name != text or path == streams.STDIO):
@@ -91,7 +92,7 @@ def check(
         raise UsageError(
             f"{reference.text} has weights of its own; --weights is for a network named by its architecture"
         )
-    named_alone = reference.text in architectures.ARCHITECTURES
+    named_alone = architectures.is_built_in(reference.text)
     if named_alone and weights is None and not untrained:
         raise UsageError(
             f"'{reference.text}' has no weights of its own; give --weights FILE or --untrained"

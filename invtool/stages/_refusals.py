@@ -78,7 +78,7 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
     if config.network.startswith(tuple(architectures.PREFIXES)):
         references.parse(config.network)
     else:
-        architectures.check_name(config.network)
+        architectures.split(config.network)
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None
     if count is not None:

@@ -24,6 +24,12 @@ ARCHITECTURES: dict[str, str] = {
 }
 """Name -> what it is; the builder of `some-name` is the function of that name in the module `some_name`."""
 
+OPTIONS: dict[str, dict[str, type]] = {
+    "blocks": {"filters": int, "downsampling": str},
+    "alexnet": {"hidden": int},
+}
+"""Name -> arguments of its own that may follow the name, as `blocks:filters=16,downsampling=strided`."""
+
 PREFIXES: dict[str, str] = {
     "torchvision:": "torchvision:NAME",
     "timm:": "timm:NAME",
@@ -63,11 +69,42 @@ def _make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             foreign = importlib.import_module("invtool.models.architectures.foreign")
             made: nn.Module = foreign.BUILDERS[prefix](name.removeprefix(prefix), **arguments)
             return made
-    check_name(name)
-    function = name.replace("-", "_")
+    base, own = split(name)
+    function = base.replace("-", "_")
     module = importlib.import_module(f"invtool.models.architectures.{function}")
     builder: Callable[..., nn.Module] = getattr(module, function)
-    return builder(**arguments)
+    return builder(**arguments, **own)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether it names a network of invtool, with or without options."""
+    return name.partition(":")[0] in ARCHITECTURES
+
+
+def split(name: str) -> tuple[str, dict[str, Any]]:
+    """The name of a built-in network, and the options that follow it.
+
+    Raises:
+        UsageError: no such network, no such option, or a value that is none.
+
+    Examples:
+        >>> split("blocks:filters=16")
+        ('blocks', {'filters': 16})
+    """
+    base, _, rest = name.partition(":")
+    check_name(base)
+    known = OPTIONS.get(base, {})
+    own: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key not in known:
+            held = f"it has {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"network {base}: no option '{key}'; {held}")
+        if not value or (known[key] is int and not (value.isdecimal() and int(value))):
+            wanted = "an integer from 1" if known[key] is int else "a name"
+            raise UsageError(f"network {base}: {part} is wrong; {wanted} is wanted")
+        own[key] = known[key](value)
+    return base, own
 
 
 def check_name(name: str) -> None:

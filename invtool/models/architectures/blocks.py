@@ -59,6 +59,7 @@ def blocks(
     height: int = 32,
     width: int = 32,
     blocks: Sequence[Sequence[int]] = SMALL,
+    filters: int | None = None,
     downsampling: str = "max-pool",
 ) -> nn.Module:
     """Build the network: images (image, channel, height, width) -> logits (image, category).
@@ -71,6 +72,7 @@ def blocks(
         height: of the input in pixels; only checked, since the network takes any size that its blocks can halve.
         width: as height.
         blocks: (layers, channels) of each block.
+        filters: channels of the first block, those of the others in proportion; None: as `blocks` says.
         downsampling: subsample, max-pool, average-pool, strided or strided-relu.
 
     Raises:
@@ -78,6 +80,8 @@ def blocks(
     """
     if downsampling not in DOWNSAMPLING:
         raise ValueError(f"downsampling '{downsampling}' is none of {', '.join(DOWNSAMPLING)}")
+    if filters is not None:
+        blocks = [(layers, max(1, wide * filters // blocks[0][1])) for layers, wide in blocks]
     if min(height, width) < 2 ** len(blocks):
         raise ValueError(
             f"{height}x{width} pixels cannot be halved {len(blocks)} times;"
