@@ -43,12 +43,12 @@ class Transform:
 
 
 @dataclass(frozen=True)
-class Activations:
+class Subject:
+    """A network to measure, and the images to show it: what such commands have in common."""
+
     model: str = "-"
     data: str = ""  # spec; empty: what the model was trained on
     transforms: tuple[str, ...] = ()  # specs; empty: what the model was trained with
-    layers: tuple[str, ...] = ("all",)
-    dtype: str = "float32"
     batch_size: int | None = None  # images a forward pass; None: found by size
     limit: int | None = None  # images, spread evenly over the test set
     seed: int = 0  # of random transforms
@@ -60,6 +60,12 @@ class Activations:
     size: int | None = None  # pixels
     mean: tuple[float, ...] | None = None  # of each channel, on a scale of 0 to 1
     std: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Activations(Subject):
+    layers: tuple[str, ...] = ("all",)
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)

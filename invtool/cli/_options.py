@@ -65,6 +65,61 @@ Format = Annotated[
         help="Form of the result; auto goes by the suffix of -o, else a table on a terminal and h5 off one.",
     ),
 ]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="Model file ('-', the default, is standard input), blocks, alexnet, resnet18, resnet20-cifar, "
+        "torchvision:NAME, timm:NAME or py:MODULE:CALLABLE (runs your code).",
+    ),
+]
+TestData = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="SPEC",
+        show_default="the model's own",
+        help="Images: faces, cifar10, folder:PATH, an images file, ...; the test images are used.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="none",
+        help="Parameters (safetensors or .pth) of a network that is named.",
+    ),
+]
+Untrained = Annotated[
+    bool, typer.Option("--untrained", help="Leave the network as --seed initializes it.")
+]
+InputSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PX",
+        show_default="the network's own",
+        help="Height and width that images are resized to, in pixels.",
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        show_default="the network's own",
+        help="Means to subtract, on a scale of 0 to 1.",
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        show_default="the network's own",
+        help="Standard deviations to divide by, as --mean.",
+    ),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option(

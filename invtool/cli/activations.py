@@ -9,16 +9,23 @@ from invtool.cli._options import (
     STDIO,
     BatchSize,
     Device,
+    InputSize,
     Layers,
     Limit,
+    Mean,
+    Model,
     NoProvenance,
     Output,
     Overwrite,
     Precision,
     Quiet,
     Seed,
+    Std,
+    TestData,
     Threads,
     Transforms,
+    Untrained,
+    Weights,
     batch_size_of,
     numbers,
 )
@@ -34,67 +41,19 @@ invtool activations py:my_networks:make --weights mine.safetensors --data cifar1
 
 
 def main(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            show_default=False,
-            help="Model file ('-', the default, is standard input), blocks, alexnet, resnet18, resnet20-cifar, "
-            "torchvision:NAME, timm:NAME or py:MODULE:CALLABLE (runs your code).",
-        ),
-    ] = Activations.model,
+    model: Model = Activations.model,
     output: Output = STDIO,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="SPEC",
-            show_default="the model's own",
-            help="Images: faces, cifar10, folder:PATH, an images file, ...; the test images are used.",
-        ),
-    ] = Activations.data,
+    data: TestData = Activations.data,
     transform: Transforms = None,
     layer: Layers = None,
     dtype: Annotated[
         Literal["float32", "float16"], typer.Option(help="Type of the stored values.")
     ] = Activations.dtype,  # type: ignore[assignment]
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            show_default="none",
-            help="Parameters (safetensors or .pth) of a network that is named.",
-        ),
-    ] = Activations.weights,
-    untrained: Annotated[
-        bool, typer.Option("--untrained", help="Leave the network as --seed initializes it.")
-    ] = Activations.untrained,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="PX",
-            show_default="the network's own",
-            help="Height and width that images are resized to, in pixels.",
-        ),
-    ] = Activations.size,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R,G,B",
-            show_default="the network's own",
-            help="Means to subtract, on a scale of 0 to 1.",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R,G,B",
-            show_default="the network's own",
-            help="Standard deviations to divide by, as --mean.",
-        ),
-    ] = None,
+    weights: Weights = Activations.weights,
+    untrained: Untrained = Activations.untrained,
+    size: InputSize = Activations.size,
+    mean: Mean = None,
+    std: Std = None,
     limit: Limit = Activations.limit,
     seed: Seed = Activations.seed,
     device: Device = Activations.device,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from invtool.config import Activations, Train
+from invtool.config import Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
@@ -38,7 +38,7 @@ def data(text: str) -> DataSpec:
     return spec
 
 
-def measuring(config: Activations) -> Path | None:
+def measuring(config: Subject) -> Path | None:
     """The file that `config.model` is, if any; raises where nothing could be measured on it.
 
     A model on standard input can be looked into only later.

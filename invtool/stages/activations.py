@@ -14,114 +14,42 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.config import Activations
-from invtool.data.sets import TEST, ImageSet
-from invtool.data.sources import UNNAMED, open_data
-from invtool.errors import InvtoolError, UsageError
-from invtool.files import formats, hdf5, messages, provenance, streams
-from invtool.models import networks, references
+from invtool.errors import InvtoolError
+from invtool.files import formats, hdf5, provenance
 from invtool.models.capture import Layer, capturing, select
-from invtool.models.networks import Network
 from invtool.stages import _devices
-from invtool.stages._forward import check_transforms, predict
-from invtool.transforms import Spec, parse
+from invtool.stages._subject import describe, prepare
+from invtool.transforms import Spec
 
 IN_FLIGHT = 2  # batches whose values wait to be written
 
 
 def run(config: Activations, model: Path, target: Path) -> None:
     """Write an activations file of the network in `model` (or that `config.model` names)."""
-    device = _devices.choose(config.device, config.threads)
-    network = open_network(config, model, device)
-    images = open_data(config.data) if config.data else _trained_on(network)
-    specs = list(dict.fromkeys([Spec(), *_transforms(config, network)]))
-    index = images.indices(TEST, config.limit)
-    layers = select(network.layers, config.layers)
-    _check_room(layers, len(specs) * len(index), np.dtype(config.dtype), target)
-    _check_categories(network, images)
-    check_transforms(images, specs)
-    inputs = [network.steps, images.steps]
-    steps = provenance.step(config=asdict(config), inputs=inputs, device=str(device))
+    subject = prepare(config, model)
+    layers = select(subject.network.layers, config.layers)
+    sizes = (len(subject.specs), len(subject.index))
+    _check_room(layers, prod(sizes), np.dtype(config.dtype), target)
+    steps = provenance.step(
+        config=asdict(config), inputs=subject.inputs, device=str(subject.device)
+    )
     with hdf5.create(target, "activations", steps) as out:
-        _describe(out, network, images, index, specs)
+        describe(out, subject)
         for layer in layers:
             if layer.penultimate:
                 out.attribute("penultimate", layer.name)
-        sizes = (len(specs), len(index))
         slabs = {layer.name: _reserve(out, layer, sizes, config.dtype) for layer in layers}
-        batch = _devices.batch_size(config.batch_size, layers, device)
-        with _Recorder(slabs, specs) as recorder, capturing(network.module, layers, recorder.take):
-            prediction = predict(
-                network,
-                images,
-                index,
-                specs,
-                batch_size=batch,
-                seed=config.seed,
-                device=device,
-                precision=_devices.precision(config.precision, device),
-                each=recorder.start,
-            )
+        batch = _devices.batch_size(config.batch_size, layers, subject.device)
+        module = subject.network.module
+        with (
+            _Recorder(slabs, subject.specs) as recorder,
+            capturing(module, layers, recorder.take),
+        ):
+            prediction = subject.predict(batch_size=batch, seed=config.seed, each=recorder.start)
         out.array("prediction", prediction, ("condition", "image"), long_name="category answered")
-
-
-def open_network(config: Activations, model: Path, device: torch.device) -> Network:
-    """The network of a command line: a model file at `model`, or the one that the reference names."""
-    reference = references.parse(config.model)
-    if reference.path is not None:
-        reference = references.Reference(config.model, model)
-    return networks.load(
-        reference,
-        weights=Path(config.weights) if config.weights else None,
-        untrained=config.untrained,
-        size=config.size,
-        mean=config.mean,
-        std=config.std,
-        device=device,
-        seed=config.seed,
-    )
-
-
-def _trained_on(network: Network) -> ImageSet:
-    """The images that the network was trained on."""
-    spec = str(network.metadata.get("data", ""))
-    if not spec:
-        raise UsageError(f"{network.name} does not tell its images; give --data")
-    if spec == str(streams.STDIO):
-        raise UsageError(f"{network.name} was trained on images from a pipe; give --data")
-    try:
-        return open_data(spec)
-    except InvtoolError as error:  # as a path that is relative to another folder
-        raise InvtoolError(f"{error} ({network.name} was trained on it); give --data") from None
-
-
-def _transforms(config: Activations, network: Network) -> list[Spec]:
-    told = config.transforms or [network.metadata.get("transform", "")]
-    specs = [parse(text) for text in told if text]
-    if not specs:
-        raise UsageError(f"{network.name} was trained without a transform; give --transform")
-    return specs
-
-
-def _check_categories(network: Network, images: ImageSet) -> None:
-    """Refuse labels that the network has no answer for, and say where names do not agree."""
-    names = network.categories
-    if names is None:
-        return
-    if len(names) < len(images.categories):
-        raise InvtoolError(
-            f"{images.spec} has {len(images.categories)} categories, {network.name} {len(names)}"
-        )
-    pairs = zip(names, images.categories, strict=False)
-    other = next((pair for pair in pairs if pair[0] != pair[1]), None)
-    if other and not other[1].startswith(UNNAMED):
-        messages.warn(
-            f"category {other[0]!r} of {network.name} is {other[1]!r} in {images.spec}: "
-            "seen, unseen and accuracy mean little"
-        )
 
 
 def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], target: Path) -> None:
@@ -133,30 +61,6 @@ def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], targ
             f"{need / 2**30:.1f} GiB of activations do not fit in {target.parent} "
             f"({free / 2**30:.1f} GiB free); choose --layer, --limit or --dtype float16"
         )
-
-
-def _describe(
-    out: hdf5.Writer,
-    network: Network,
-    images: ImageSet,
-    index: NDArray[np.int64],
-    specs: Sequence[Spec],
-) -> None:
-    metadata = network.metadata
-    out.array("condition", list(map(str, specs)), ("condition",), long_name="transform")
-    label = images.label[index]
-    out.array("label", label, ("image",), long_name="category number")
-    out.array("index", index, ("image",), long_name="number of the image in its data set")
-    if "seen" in metadata:
-        seen = np.isin(label, metadata["seen"]).astype(np.uint8)
-        out.array("seen", seen, ("image",), long_name="1: category seen transformed in training")
-        out.attribute("seen_categories", len(metadata["seen"]))
-        out.attribute("model_seed", metadata.get("training", {}).get("seed", 0))
-        out.attribute("trained_with", metadata.get("transform", ""))
-    out.attribute("categories_total", len(images.categories))
-    out.attribute("categories", images.categories)
-    out.attribute("data", images.spec)
-    out.attribute("model", network.name)
 
 
 def _reserve(out: hdf5.Writer, layer: Layer, sizes: tuple[int, int], dtype: str) -> hdf5.Slab:
