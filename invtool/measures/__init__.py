@@ -14,13 +14,16 @@ from invtool.measures.invariance import (
     invariance,
     peak,
 )
+from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.top1 import TopImages, top1_score, top_images
 
 __all__ = [
     "GROUPS",
     "InvarianceAccumulator",
     "InvarianceResult",
+    "Law",
     "NotFiniteError",
+    "Rise",
     "TopImages",
     "accuracy_interval",
     "category_weights",
@@ -29,6 +32,7 @@ __all__ = [
     "invariance",
     "peak",
     "percentile_interval",
+    "rise",
     "top1_score",
     "top_images",
     "wilson_interval",
