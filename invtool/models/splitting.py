@@ -218,6 +218,10 @@ def _check_all_seen(names: Collection[str], responses: Collection[str]) -> None:
 class _Recorder(TorchDispatchMode):
     """Writes the tape, and keeps what it reads as it was when it was read."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to skip the compiler, PyTorch would import it, for seconds
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Load | Cut | Call] = []
