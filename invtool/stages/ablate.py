@@ -89,10 +89,10 @@ def measure(
     Masks come from the responses of the intact network. Of several layers each has its own
     maxima, and all are ablated at once.
     """
-    _warn_of_negatives(layers)
     size = _devices.batch_size(batch_size, list(layers), subject.device)
     passes = _Passes(subject, [layer.name for layer in layers], size, seed)
     first = _first(passes)
+    _warn_of_negatives(layers)
     again = (batch for batch, _ in passes.run(first.kept_images))
     answer, active = _ablated(passes, chain(first.kept, again), first.peaks, tau)
     label, seen = subject.label, subject.seen
@@ -151,7 +151,7 @@ class _Passes:
             device=subject.device,
         )
         for condition, first, pixels in batches:
-            with self._arithmetic():
+            with self.arithmetic():
                 logits, tail = self._cut(subject.network.prepared(pixels))
             check_finite(logits, subject.network)
             yield Batch(condition, start + first, tail), logits
@@ -169,7 +169,7 @@ class _Passes:
         pixels, _ = on_device(images, self.subject.index[:2], self.subject.device)
         return splits(network.module, self.names, network.prepared(pixels))
 
-    def _arithmetic(self) -> torch.autocast:
+    def arithmetic(self) -> torch.autocast:
         precision = self.subject.precision
         kind = self.subject.device.type
         return torch.autocast(kind, precision, enabled=precision != torch.float32)
@@ -213,7 +213,9 @@ def _higher(name: str, response: Tensor, before: Tensor | None) -> Tensor:
     try:
         highest: Tensor = peak(response)
     except NotFiniteError as error:
-        raise InvtoolError(f"layer {name} gives {error.value} for an image") from None
+        raise InvtoolError(
+            f"layer {name} gives {error.value:g} for an image; smaller numbers are wanted"
+        ) from None
     return highest if before is None else torch.maximum(before, highest)
 
 
@@ -233,6 +235,7 @@ def _ablated(
             off = {name: ~mask for name, mask in on.items()}
             active[condition, t] += sum(mask.count_nonzero() for mask in on.values())
             for m, zeroed in enumerate((off, on)):
-                category = tail(zeroed).argmax(1)
+                with passes.arithmetic():
+                    category = tail(zeroed).argmax(1)
                 answer[m, condition, t, first : first + len(category)] = category
     return answer.cpu().numpy(), active.cpu().numpy()
