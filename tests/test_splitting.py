@@ -45,8 +45,8 @@ def hooked(network: nn.Module, images: Tensor, names: list[str]) -> Tensor:
     return logits
 
 
-def zeroed(responses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: high(value) for name, value in responses.items()}
+def staying(responses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: ~high(value) for name, value in responses.items()}
 
 
 def intact(network: nn.Module, images: Tensor = IMAGES) -> Tensor:
@@ -80,7 +80,7 @@ def test_a_tail_is_the_full_pass_with_hooks_to_the_bit(
     wanted = hooked(network, images, layers)
     assert torch.equal(logits, intact(network, images))
     assert torch.equal(tail({}), logits)
-    assert torch.equal(tail(zeroed(tail.responses)), wanted)
+    assert torch.equal(tail(staying(tail.responses)), wanted)
     assert not torch.equal(wanted, logits)
     assert torch.equal(tail({}), logits), "a replay must leave what is kept as it was"
     assert splits(network, layers, images)
@@ -93,7 +93,7 @@ def test_the_head_does_not_run_again() -> None:
     for part in network.modules():
         part.register_forward_hook(lambda module, inputs, output: called.append(module))
     network.conv1.weight.data.fill_(float("nan"))
-    assert tail(zeroed(tail.responses)).isfinite().all() and not called
+    assert tail(staying(tail.responses)).isfinite().all() and not called
 
 
 class Shared(nn.Module):
@@ -132,7 +132,7 @@ def test_memory_that_both_sides_of_the_cut_write(into: str) -> None:
     with torch.no_grad():
         maps = network.relu(network.first(IMAGES))
         wanted = network.rest(maps, lambda x: torch.where(high(x), 0.0, x))
-    assert torch.equal(tail(zeroed(tail.responses)), wanted)
+    assert torch.equal(tail(staying(tail.responses)), wanted)
     assert torch.equal(tail({}), logits) and not torch.equal(logits, wanted)
     assert torch.equal(logits, intact(network))
 
@@ -148,7 +148,7 @@ def test_what_is_kept_survives_being_overwritten_later() -> None:
     logits, tail = split(Early(), ["sigmoid"], IMAGES)
     assert torch.equal(tail({}), logits)
     wanted = (IMAGES * 2).mean((2, 3)).mul_(3)
-    assert torch.equal(tail({"sigmoid": torch.ones(5, 3, dtype=torch.bool)}), wanted)
+    assert torch.equal(tail({"sigmoid": torch.zeros(5, 3, dtype=torch.bool)}), wanted)
 
 
 @pytest.mark.parametrize("calls", [{9: "layer2.1.relu"}, {6: "layer1.2.relu_1"}])
@@ -173,13 +173,13 @@ def assert_as_counted(
 ) -> None:
     """Against a pass in which those of the calls to relu, counted from 0, give what is cut."""
     _, tail = split(network, list(calls.values()), IMAGES)
-    masks = zeroed(tail.responses)
+    masks = staying(tail.responses)
     count = iter(range(100))
 
     def relu(maps: Tensor) -> Tensor:
         value = maps.clamp(min=0)
         name = calls.get(next(count))
-        return value if name is None else torch.where(masks[name], 0.0, value)
+        return value if name is None else torch.where(masks[name], value, 0.0)
 
     monkeypatch.setattr(F, "relu", relu)
     wanted = intact(network)
@@ -224,8 +224,8 @@ def test_a_network_that_branches_is_cut_by_full_passes() -> None:
         split(network, ["relu"], IMAGES)
     logits, whole = run_whole(network, ["relu"], IMAGES)
     assert torch.equal(logits, intact(network)) and torch.equal(whole({}), logits)
-    everything = torch.ones(IMAGES.shape, dtype=torch.bool)
-    assert torch.equal(whole({"relu": everything}), network.fc(-torch.ones(5, 3)).detach())
+    nothing = torch.zeros(IMAGES.shape, dtype=torch.bool)
+    assert torch.equal(whole({"relu": nothing}), network.fc(-torch.ones(5, 3)).detach())
 
 
 def test_bytes_kept_are_those_beside_the_parameters() -> None:

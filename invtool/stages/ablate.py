@@ -234,8 +234,8 @@ def _ablated(
             on = {name: value > floor[name] for name, value in tail.responses.items()}
             off = {name: ~mask for name, mask in on.items()}
             active[condition, t] += sum(mask.count_nonzero() for mask in on.values())
-            for m, zeroed in enumerate((off, on)):
+            for m, stay in enumerate((on, off)):
                 with passes.arithmetic():
-                    category = tail(zeroed).argmax(1)
+                    category = tail(stay).argmax(1)
                 answer[m, condition, t, first : first + len(category)] = category
     return answer.cpu().numpy(), active.cpu().numpy()
