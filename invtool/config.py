@@ -76,6 +76,13 @@ class Invariance:
 
 
 @dataclass(frozen=True)
+class Ablate(Subject):
+    layers: tuple[str, ...] = ("penultimate",)
+    tau: tuple[float, ...] = tuple(step / 20 for step in range(21))  # shares of a highest response
+    cost: float = 0.01  # of the overall accuracy, that keeping the active units alone may take
+
+
+@dataclass(frozen=True)
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each

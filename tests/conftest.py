@@ -140,6 +140,23 @@ def write_invariance(path: Path, layers: int = 2) -> Path:
     return path
 
 
+def write_ablation(path: Path, chosen: float = 0.1) -> Path:
+    rng = np.random.default_rng(0)
+    curves = ("mode", "condition", "tau")
+    with hdf5.create(path, "ablation", STEPS[:1]) as out:
+        out.attribute("layers", ["fc"])
+        out.array("condition", ["none", "blur"], ("condition",))
+        out.array("tau", np.array([0.0, 0.1, 0.2]), ("tau",))
+        out.array("mode", ["keep-active", "ablate-active"], ("mode",))
+        out.array("group", ["all", "seen", "unseen"], ("group",))
+        out.array("accuracy", rng.random((2, 2, 3)), curves)
+        out.array("group_accuracy", rng.random((2, 2, 3, 3)), (*curves, "group"))
+        out.array("intact_accuracy", rng.random((2, 3)), ("condition", "group"))
+        out.array("active_share", rng.random((2, 3)), ("condition", "tau"))
+        out.array("chosen_tau", chosen, ())
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -187,4 +204,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
     "invariance": write_invariance,
+    "ablation": write_ablation,
 }

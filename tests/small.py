@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from invtool.files import hdf5
 
 NETWORK = '''
+import torch
 from torch import nn
 
 def make(categories, channels):
@@ -27,6 +28,15 @@ def wide(categories=4, channels=3):
         nn.Conv2d(channels, 64, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(64, categories),
     )
+
+def dark():
+    """Tells quadrants by how little they lack: its penultimate units are all below 0."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 1, 1), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4, 4)
+    )
+    for layer, weight in ((network[0], -torch.ones(1, 3, 1, 1)), (network[3], -torch.eye(4))):
+        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(torch.zeros(len(weight)))
+    return network
 
 def deaf(categories):
     return nn.Sequential(nn.Flatten(), nn.Linear(7, categories))

@@ -23,6 +23,7 @@ LAYERS = {
         "fc": ("condition", "image", "unit"),
     },
     "invariance": {"fc0": ("transform", "group", "unit")},
+    "ablation": {},
 }
 
 

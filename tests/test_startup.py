@@ -65,6 +65,8 @@ def test_help_imports_nothing_slow(args: list[str], tmp_path: Path) -> None:
         ["invariance", "there.h5", "-o", "there.h5"],
         ["invariance", "missing.h5"],
         ["activations", "missing.st", "-o", "a.h5"],
+        ["ablate", "missing.st", "-o", "a.h5"],
+        ["ablate", "there.h5", "--tau-grid", "0:2:0.1"],
         ["plot", "missing.h5", "-o", "a.pdf"],
         ["plot", "there.h5", "-o", "a.xyz"],
         ["inspect", "missing.h5"],

@@ -30,6 +30,7 @@ from invtool.stages import verify
         ("images", "images, image 12, channel 3, height 8, width 8"),
         ("activations", "activations, image 12, condition 2, layer 2"),
         ("invariance", "invariance, transform 1, group 3, layer 2"),
+        ("ablation", "ablation, tau 3, mode 2, condition 2, group 3"),
     ],
 )
 def test_whole_files(kind: str, found: str, tmp_path: Path) -> None:
@@ -77,6 +78,9 @@ BAD = [
     ("invariance", _set("layers/fc1/invariance", (0, 1, 2), np.inf), "invariance holds inf"),
     ("invariance", _set("layers/fc1/active_images", (0, 1, 2), -1), "active_images holds -1"),
     ("invariance", _set("layers/fc1/active_units", (0, 1), -1), "active_units holds -1"),
+    ("ablation", _set("tau", 2, 1.5), "tau holds 1.5; shares in 0..1 are wanted"),
+    ("ablation", _set("accuracy", (1, 0, 2), -0.5), "accuracy holds -0.5; floats in 0..1 or NaN"),
+    ("ablation", _set("chosen_tau", (), 2), "chosen_tau holds 2; floats in 0..1 or NaN are wanted"),
     ("invariance", _units, "has units (5,) but layers/fc0/top1_score has units (4,)"),
 ]  # fmt: skip
 

@@ -26,6 +26,7 @@ COMMANDS = {
         "activations": "Record a network's activations on clean and transformed images.",
     },
     "Measure": {
+        "ablate": "Find the activity from which on a network's units matter.",
         "invariance": "Measure how invariant each neuron is to a transform.",
     },
     "Look": {

@@ -9,6 +9,7 @@ from invtool.errors import UsageError
 from invtool.files import messages, provenance
 
 STDIO = Path("-")
+MOST_TAUS = 1000  # of a grid; more is a slip of the pen
 
 
 def quietly(asked: bool) -> None:
@@ -36,6 +37,26 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} {text}: numbers joined by commas are wanted") from None
+
+
+def tau_grid(text: str) -> tuple[float, ...]:
+    """`0:1:0.05`, its end included, or `0,0.1,0.5`: shares of a highest response, ascending.
+
+    >>> tau_grid("0:0.3:0.1")
+    (0.0, 0.1, 0.2, 0.3)
+    """
+    parts = text.split(":")
+    if len(parts) == 3:
+        start, stop, step = numbers(",".join(parts), "--tau-grid") or ()
+        count = (stop - start) / step if step > 0 else -1
+        if not 0 <= count <= MOST_TAUS:
+            raise UsageError(f"--tau-grid {text}: START <= STOP and a STEP above 0 are wanted")
+        grid = [round(start + n * step, 10) for n in range(int(count + 1e-9) + 1)]
+    else:
+        grid = list(numbers(text, "--tau-grid") or ())
+    if not all(0 <= tau <= 1 for tau in grid) or sorted(set(grid)) != grid:
+        raise UsageError(f"--tau-grid {text}: ascending shares, from 0 to 1, are wanted")
+    return tuple(grid)
 
 
 Source = Annotated[

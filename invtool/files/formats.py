@@ -31,12 +31,13 @@ ATTRIBUTES = {
     "invtool_order": "JSON list of the layers' names, from input to output.",
     "categories": "JSON list of the categories' names, by number (images, activations).",
     "data": "Spec of the data set that the images come from.",
-    "model": "The network, as it was named (activations, invariance).",
+    "model": "The network, as it was named (activations, invariance, ablation).",
     "trained_with": "Transform that the network was trained with; empty: none.",
     "seen_categories": "Number of categories that it saw transformed.",
     "categories_total": "Number of categories of the data set.",
     "model_seed": "Seed that the network was trained with.",
     "penultimate": "Name of the last layer before the classifier.",
+    "layers": "JSON list of the layers whose units were set to zero (ablation).",
     "tau": "Activity above which a unit is active, as a share of its maximum (invariance).",
 }
 PROVENANCE = {
@@ -73,6 +74,7 @@ FLAG = Values("0 or 1", "iub", 0, 1)
 PIXEL = Values("finite numbers", "uf")
 NUMBER = Values("finite floats", "f")
 COUNT = Values("whole numbers from 0", "iu", 0)
+TAU = Values("shares in 0..1", "f", 0, 1)
 SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
 
 
@@ -164,6 +166,46 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "Share of a unit's top 1 % of images that stay in it when transformed; NaN where silent.",
             SHARE,
         ),
+    ),
+    "ablation": (
+        Array("tau", ("tau",), "Activity above which a unit is active, as a share.", TAU),
+        Array("mode", ("mode",), "Units that stay: `keep-active`, `ablate-active`.", WORDS),
+        Array(
+            "condition", ("condition",), "Transform of each condition; the first is `none`.", WORDS
+        ),
+        Array("group", ("group",), "Images of all, of seen and of unseen categories.", WORDS),
+        Array(
+            "accuracy", ("mode", "condition", "tau"), "Top-1 accuracy on all images, 0 to 1.", SHARE
+        ),
+        Array(
+            "group_accuracy",
+            ("mode", "condition", "tau", "group"),
+            "Top-1 accuracy on each group; NaN for an empty one.",
+            SHARE,
+        ),
+        Array(
+            "intact_accuracy",
+            ("condition", "group"),
+            "Top-1 accuracy with no unit set to zero; NaN for an empty group.",
+            SHARE,
+        ),
+        Array(
+            "active_share",
+            ("condition", "tau"),
+            "Share of the layers' units that are active, a mean over the images.",
+            SHARE,
+        ),
+        Array(
+            "chosen_tau",
+            (),
+            "Highest tau at which keeping the active units alone costs little; NaN where none does.",
+            SHARE,
+        ),
+        Array("label", ("image",), "Category number of each image.", CATEGORY, required=False),
+        Array(
+            "seen", ("image",), "1 where the category was seen transformed.", FLAG, required=False
+        ),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
     ),
 }
 

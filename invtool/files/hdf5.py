@@ -181,7 +181,7 @@ class Writer:
         parts = str(dataset.name).strip("/").split("/")
         if parts[0] == "layers" and len(parts) == 3 and parts[1] not in self._layers:
             self._layers.append(parts[1])
-        own = parts[-1] == dims[0]
+        own = parts[-1] in dims[:1]
         if own:
             dataset.make_scale(parts[-1])
             self._number(dataset)

@@ -3,6 +3,7 @@
 One equation of one paper a module. Nothing here opens a file, prints, picks a device or seeds.
 """
 
+from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
 from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
 from invtool.measures.groups import GROUPS, group_indicator
@@ -26,7 +27,9 @@ __all__ = [
     "Rise",
     "TopImages",
     "accuracy_interval",
+    "activity_floor",
     "category_weights",
+    "chosen_tau",
     "group_accuracy",
     "group_indicator",
     "invariance",

@@ -17,6 +17,7 @@ from functools import reduce
 from math import prod
 from typing import NamedTuple
 
+from invtool.measures.ablation import activity_floor
 from invtool.measures.arrays import Array, Scratch, computable, namespace, tiles
 from invtool.measures.groups import GROUPS, group_indicator
 
@@ -89,8 +90,7 @@ class InvarianceAccumulator:
         self._shape = tuple(peak.shape)
         # The floor divides what no image activates, instead of 0, and changes no active pair:
         # a + b >= max(a, b) > floor.
-        smallest = xp.full_like(self.peak, float(xp.finfo(self.peak.dtype).smallest_normal))
-        self._floor = xp.maximum(self.peak * tau, smallest)
+        self._floor = activity_floor(self.peak, tau)
         # Rows: images of which nothing is known, of seen and of unseen categories.
         zeros = xp.zeros_like(self.peak, dtype=xp.float64)
         self._sum = xp.stack([zeros, zeros, zeros])

@@ -79,9 +79,12 @@ def predict(
         for condition, first, batch in batches:
             each(condition, first)
             logits = network(batch)
-            if not logits.isfinite().all():
-                raise InvtoolError(
-                    f"{network.name} answers NaN or infinity; are its weights whole?"
-                )
+            check_finite(logits, network)
             answers[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
     return answers
+
+
+def check_finite(logits: Tensor, network: Network) -> None:
+    """Raise InvtoolError where the network answers no finite numbers."""
+    if not logits.isfinite().all():
+        raise InvtoolError(f"{network.name} answers NaN or infinity; are its weights whole?")
