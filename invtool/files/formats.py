@@ -165,6 +165,20 @@ KINDS: dict[str, tuple[Array, ...]] = {
             SHARE,
         ),
     ),
+    "evaluation": (
+        Array("condition", ("condition",), "Transform of each condition; first `none`.", WORDS),
+        Array("group", ("group",), "Images of all, of seen and of unseen categories.", WORDS),
+    ),
+    "ablation": (
+        Array("tau", ("tau",), "Thresholds.", SHARE),
+        Array("mode", ("mode",), "keep-active, ablate-active.", WORDS),
+        Array("condition", ("condition",), "Transform of each condition; first `none`.", WORDS),
+        Array("accuracy", ("mode", "condition", "tau"), "Top-1 accuracy, 0 to 1.", SHARE),
+    ),
+    "calibration": (
+        Array("strength", ("step",), "Strength of the transform at each step.", NUMBER),
+        Array("accuracy", ("step",), "Top-1 accuracy, 0 to 1.", SHARE),
+    ),
 }
 
 
