@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from conftest import INVTOOL, Runner, write_activations, write_images
@@ -21,6 +22,7 @@ from plot_files import (
     write_invariance,
 )
 from scipy import stats
+from small import runner
 
 from invtool.config import Plot
 from invtool.files import hdf5, provenance
@@ -504,7 +506,9 @@ def test_a_terminal_gets_text(folder: Path) -> None:
         (["one.h5", "-k", "tau"], 1, "holds no /layers/fc/median_by_tau"),
         (["one.h5", "-k", "quadrants"], 1, "so run invtool evaluate first"),
         (["one.h5", "-k", "correlation", "--group", "all"], 2, "tells seen from unseen"),
-        (["foreign.h5", "-k", "correlation"], 1, "no network has both an accuracy and"),
+        (["foreign.h5", "-k", "correlation"], 1, "nothing to draw: no number of"),
+        (["empty.h5"], 1, "empty.h5: empty; an HDF5 file is wanted"),
+        (["undefined.h5", "-k", "accuracy"], 1, "nothing to draw: no number of --kind accuracy"),
         (["evaluation.h5", "-k", "quadrants", "--group", "seen"], 2, "leave out --group"),
         (["one.h5", "--style", "poster"], 2, "'poster' is not one of"),
         (["one.h5", "larger.h5"], 1, "need the same data"),
@@ -516,9 +520,18 @@ def test_a_terminal_gets_text(folder: Path) -> None:
     ids=lambda value: "" if not isinstance(value, list) else " ".join(value),
 )
 def test_what_cannot_be_drawn_is_one_sentence(
-    arguments: list[str], code: int, message: str, folder: Path, tmp_path: Path, invtool: Runner
+    arguments: list[str],
+    code: int,
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     write_evaluation(tmp_path / "evaluation.h5")
+    with h5py.File(write_evaluation(tmp_path / "undefined.h5"), "a") as file:
+        file["accuracy"][:] = np.nan
+    (tmp_path / "empty.h5").touch()
     write_invariance(tmp_path / "larger.h5", seen=5, total=200)
     write_invariance(tmp_path / "other.h5", seen=5, layers={"head": (7,)})
     write_images(tmp_path / "images.h5")
@@ -527,11 +540,12 @@ def test_what_cannot_be_drawn_is_one_sentence(
     for name in ("one.h5", "foreign.h5"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    done = invtool("plot", *arguments)
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    done, out, err = runner(capfd)("plot", *arguments)
+    assert done == code
+    assert err.count("\n") == 1
+    assert message in err
+    assert out == ""
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -57,7 +57,7 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
             if index % across == 0:
                 ax.set_ylabel(drawing.ylabel)
             if index + across >= len(panels):
-                ax.set_xlabel(style.literal(drawing.xlabel))
+                ax.set_xlabel(style.heading(drawing.xlabel, width / across))
         axes[0].set_ylim(*((-2, 102) if drawing.percent else (-0.02, 1.02)))
         keys = [style.key(label, look) for label, look in drawing.keys]
         style.annotate(figure, page.title, page.caption, keys)

@@ -60,7 +60,7 @@ def draw(drawing: Matrix, page: Page = PLAIN) -> Figure:
             if index % across == 0:
                 ax.set_ylabel(drawing.ylabel)
             if index + across >= len(panels):
-                ax.set_xlabel(drawing.xlabel)
+                ax.set_xlabel(style.heading(drawing.xlabel, width / across))
         style.annotate(figure, page.title, page.caption, [])
     return figure
 

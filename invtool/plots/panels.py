@@ -215,6 +215,22 @@ class Scatter:
 Drawing = Violins | Lines | Matrix | Scatter
 
 
+def holds_any(drawing: Drawing) -> bool:
+    """Whether there is anything to draw.
+
+    >>> holds_any(Lines([Plane("", [Line("", [Point(5, NAN)])])], []))
+    False
+    """
+    if isinstance(drawing, Violins):
+        return any(panel.labels for panel in drawing.panels)
+    if isinstance(drawing, Lines):
+        lines = (line for panel in drawing.panels for line in panel.lines)
+        return any(point.defined for line in lines for point in line.points)
+    if isinstance(drawing, Matrix):
+        return any(cells.rows and cells.columns for cells in drawing.panels)
+    return any(cloud.dots for cloud in drawing.panels)
+
+
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{100 * share:.0f}"
 

@@ -37,7 +37,7 @@ def draw(drawing: Scatter, page: Page = PLAIN) -> Figure:
             _dots(ax, panel, numbers[-1])
             inches = size[0] / across
             notes = "\n".join(style.heading(note, 1.2 * inches) for note in panel.notes)
-            pad = style.pt(4 + 9 * (notes.count("\n") + 1) * bool(notes))
+            pad = style.pt(5 + 10.5 * (notes.count("\n") + 1) * bool(notes))
             ax.set_title(style.heading(panel.title, inches), loc="left", pad=pad)
             ax.annotate(
                 notes,
@@ -51,7 +51,7 @@ def draw(drawing: Scatter, page: Page = PLAIN) -> Figure:
             ax.set_xlabel(drawing.xlabel)
             if not index:
                 ax.set_ylabel(drawing.ylabel)
-        axes[0].set_ylim(-2, 102)
+        axes[0].set_ylim(-4, 104)
         keys = [style.key(label, look) for label, look in drawing.keys]
         style.annotate(figure, page.title, page.caption, [*keys, *_sizes(numbers)])
     return figure
@@ -69,7 +69,7 @@ def _dots(ax: Axes, panel: Cloud, most: int) -> None:
             edgecolor="white",
             linewidth=style.pt(0.5),
         )
-    ax.set_xlim(-0.02, 1.02)
+    ax.set_xlim(-0.03, 1.03)
     ax.grid(visible=True, axis="both")
 
 

@@ -152,7 +152,7 @@ def name_columns(ax: Axes, labels: Sequence[str], step: int, angle: int, numbers
 
 
 def heading(title: str, inches: float) -> str:
-    """A panel's title, folded to its width."""
+    """Words above or below a panel, folded to its width."""
     lines = [textwrap.fill(line, max(int(inches * 13), 8)) for line in title.splitlines()]
     return literal("\n".join(lines))
 

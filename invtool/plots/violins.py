@@ -68,7 +68,7 @@ def draw(drawing: Violins, page: Page = PLAIN) -> Figure:
             if index % across == 0:
                 ax.set_ylabel(drawing.ylabel)
             if index + across >= len(panels):
-                ax.set_xlabel(drawing.xlabel)
+                ax.set_xlabel(style.heading(drawing.xlabel, width / across))
         top = limit if drawing.whole else max(highest(panels), limit / 100)
         axes[0].set_ylim(-0.02 * top, 1.02 * top)
         keys = [] if groups == ["all"] else [style.patch(group) for group in groups]

@@ -11,7 +11,7 @@ from invtool.config import Plot
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import provenance, tables
 from invtool.plots import rows, terminal
-from invtool.plots.panels import Lines, Matrix, Page, Scatter, Violins
+from invtool.plots.panels import Lines, Matrix, Page, Scatter, Violins, holds_any
 from invtool.plots.screen import Screen
 from invtool.stages import (
     plot_accuracy,
@@ -79,7 +79,11 @@ def draw(config: Plot, results: Sequence[Result]) -> Picture:
     refuse_others(results, name, KINDS[name].wanted)
     if config.group != "auto" and not KINDS[name].grouped:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
-    return KINDS[name].draw(config, results)
+    picture = KINDS[name].draw(config, results)
+    if not holds_any(picture.drawing):
+        names = ", ".join(dict.fromkeys(result.label for result in results))
+        raise InvtoolError(f"nothing to draw: no number of --kind {name} is defined in {names}")
+    return picture
 
 
 def choose(results: Sequence[Result]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from invtool.config import Plot
-from invtool.errors import InvtoolError, UsageError
+from invtool.errors import UsageError
 from invtool.measures.correlation import FEWEST, Correlation, correlation
 from invtool.plots.panels import (
     Cloud,
@@ -60,10 +60,6 @@ def correlated(config: Plot, results: Sequence[Result]) -> Picture:
             for transform in looks if len(looks) > 1 else ():
                 own = _correlation([pair for pair in pairs if pair[1] == transform])
                 told.append({**where, "transform": transform, **_statistics(own)})
-    if not any(cloud.dots for cloud in clouds):
-        raise InvtoolError(
-            "no network has both an accuracy and an invariance of seen or unseen categories"
-        )
     drawing = Scatter(
         clouds,
         [(name, Look(look.color, "", look.marker)) for name, look in looks.items()],

@@ -19,8 +19,7 @@ DRAWN = "Dot: median; bar: quartiles; n: {}."
 
 def layers(config: Plot, results: Sequence[Result]) -> Picture:
     """Figure 10: a panel a file and transform, a violin a layer."""
-    chosen = [result.chosen(config.layers or ("all",)) for result in results]
-    arrays = [r.read(layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
+    read = _read(results, config.layers or ("all",))
 
     def panels(groups: Sequence[str]) -> list[Panel]:
         return [
@@ -30,7 +29,7 @@ def layers(config: Plot, results: Sequence[Result]) -> Picture:
                 {g: [of[name][t, result.index(g)] for name in layers] for g in groups},
                 {"file": result.name, "transform": transform},
             )
-            for result, layers, of in zip(results, chosen, arrays, strict=True)
+            for result, layers, of in read
             for t, transform in enumerate(result.transforms)
         ]
 
@@ -39,8 +38,7 @@ def layers(config: Plot, results: Sequence[Result]) -> Picture:
 
 def transforms(config: Plot, results: Sequence[Result]) -> Picture:
     """Figure 3b: a panel a file and layer, a violin a transform."""
-    chosen = [result.chosen(config.layers or ("penultimate",)) for result in results]
-    arrays = [r.read(layers, "invariance") for r, layers in zip(results, chosen, strict=True)]
+    read = _read(results, config.layers or ("penultimate",))
 
     def panels(groups: Sequence[str]) -> list[Panel]:
         return [
@@ -50,7 +48,7 @@ def transforms(config: Plot, results: Sequence[Result]) -> Picture:
                 {g: list(of[layer][:, result.index(g)]) for g in groups},
                 {"file": result.name, "layer": layer},
             )
-            for result, layers, of in zip(results, chosen, arrays, strict=True)
+            for result, layers, of in read
             for layer in layers
         ]
 
@@ -120,6 +118,14 @@ def active(config: Plot, results: Sequence[Result]) -> Picture:
         across=2,
     )
     return Picture(drawing, [DRAWN.format("units on the left, images on the right")])
+
+
+def _read(
+    results: Sequence[Result], patterns: Sequence[str]
+) -> list[tuple[Result, list[str], dict[str, NDArray[Any]]]]:
+    """Each result with its chosen layers and their I_k, (transform, group, unit)."""
+    chosen = [result.chosen(patterns) for result in results]
+    return [(r, c, r.read(c, "invariance")) for r, c in zip(results, chosen, strict=True)]
 
 
 def _picture(drawing: Violins, place: str = "{}", notes: Sequence[str] = ()) -> Picture:
