@@ -335,7 +335,13 @@ def test_ablation_has_its_modes_its_intact_accuracy_and_its_tau(tmp_path: Path) 
     assert found["blur ablate-active"][0] == pytest.approx(0.01)
     assert found["none intact"] == pytest.approx([0.9, 0.9])
     assert {mark.name: mark.at for mark in panel.marks} == {"chance": 0.01, "chosen tau": 0.1}
-    (panel,) = picture(Plot(group="seen"), tmp_path / "a.h5").panels
+    found = drawn(Plot(group="seen"), tmp_path / "a.h5")
+    assert found.notes == [
+        "Accuracy of the seen categories.",
+        "Chosen tau: 0.1.",
+        "Ablated in: fc.",
+    ]
+    (panel,) = found.drawing.panels
     assert numbers(panel)["blur keep-active"][0] == pytest.approx(0.75 * 1.05)
 
 

@@ -14,7 +14,9 @@ from invtool.plots import rows, terminal
 from invtool.plots.panels import Lines, Matrix, Page, Scatter, Violins, holds_any
 from invtool.plots.screen import Screen
 from invtool.stages import (
+    plot_ablation,
     plot_accuracy,
+    plot_calibration,
     plot_correlation,
     plot_matrix,
     plot_medians,
@@ -49,8 +51,8 @@ KINDS = {
     "accuracy": Kind(plot_accuracy.accuracy, PREDICTIONS),
     "matrix": Kind(plot_matrix.matrix, PREDICTIONS),
     "quadrants": Kind(plot_quadrants.quadrants, ("evaluation",), False),
-    "ablation": Kind(plot_accuracy.ablation, ("ablation",)),
-    "calibration": Kind(plot_accuracy.calibration, ("calibration",), False),
+    "ablation": Kind(plot_ablation.ablation, ("ablation",)),
+    "calibration": Kind(plot_calibration.calibration, ("calibration",), False),
 }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from invtool.config import Plot
-from invtool.errors import InvtoolError
 from invtool.plots.panels import (
     Cells,
     Matrix,
@@ -15,14 +14,12 @@ from invtool.stages.plot_networks import (
     point,
     titled,
 )
-from invtool.stages.plot_sources import Result
+from invtool.stages.plot_sources import Result, refuse_silent
 
 
 def matrix(config: Plot, results: Sequence[Result]) -> Picture:
     """Figure 2a: the accuracy of every network under every condition."""
-    for result in results:
-        if not result.accuracy:
-            raise InvtoolError(f"{result.label} holds no accuracy; its network gave no predictions")
+    refuse_silent(results)
     group = "all" if config.group == "auto" else config.group
     rows = _alike(results)
     conditions = list(dict.fromkeys(c for result in results for c in result.conditions))

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from invtool.config import Plot
 from invtool.files import messages
-from invtool.plots.colors import of_many, of_ordered
-from invtool.plots.panels import Drawing, Facts, Look, Point
+from invtool.plots.colors import FAINT, of_many, of_ordered
+from invtool.plots.panels import Drawing, Facts, Look, Mark, Point
 from invtool.stages.plot_sources import Interval, Result
 
-SEEN_LOOKS = {"seen": "--", "unseen": "-", "all": "-"}
+CHANCE = Look(FAINT, ":")
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,9 @@ def ordered(numbers: Sequence[int]) -> dict[int, str]:
     return {number: of_ordered(at / last) for at, number in enumerate(numbers)}
 
 
-def groups_asked(config: Plot, default: Sequence[str]) -> Sequence[str]:
-    return default if config.group == "auto" else (config.group,)
+def chance(categories: int | None) -> list[Mark]:
+    """The accuracy of guessing, where the number of categories is known."""
+    return [Mark(1 / categories, "chance", CHANCE)] if categories else []
 
 
 def of_categories(number: int | None) -> str:

@@ -22,6 +22,7 @@ WRITERS = {
     "ablation": "ablate",
     "calibration": "calibrate",
 }
+ATTRIBUTES = ("family", "parameter", "limit", "layers")  # of some kinds only
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.
@@ -69,10 +70,6 @@ class Result:
     @property
     def conditions(self) -> list[str]:
         return ["none", *self.transforms]
-
-    @property
-    def chance(self) -> float | None:
-        return 1 / self.categories if self.categories else None
 
     def index(self, group: str) -> int:
         """Where the group is along the group axis."""
@@ -142,7 +139,7 @@ def describe(path: Path) -> list[Result]:
             "tau": file.attribute("tau"),
             "data": str(file.attribute("data") or ""),
             "steps": file.steps,
-            "attributes": {name: file.attribute(name) for name in ("family", "parameter", "limit")},
+            "attributes": {name: file.attribute(name) for name in ATTRIBUTES},
         }
         several = range(len(file.array("network"))) if "network" in file else [None]
         return [Result(**shared, **_network(file, number, path)) for number in several]
@@ -238,6 +235,13 @@ def refuse_others(results: Sequence[Result], kind: str, wanted: Sequence[str]) -
                 f"{result.label} holds {result.kind}; --kind {kind} draws {' or '.join(wanted)}, "
                 f"so run invtool {WRITERS[wanted[0]]} first"
             )
+
+
+def refuse_silent(results: Sequence[Result]) -> None:
+    """Raise for a network whose accuracy its file does not tell."""
+    for result in results:
+        if not result.accuracy:
+            raise InvtoolError(f"{result.label} holds no accuracy; its network gave no predictions")
 
 
 def common_layers(results: Sequence[Result], patterns: Sequence[str]) -> list[str]:
