@@ -96,7 +96,8 @@ class Plot:
     kind: str = "auto"
     layers: tuple[str, ...] = ()  # globs; empty: all, or the last one where layers are not compared
     group: str = "auto"
-    format: str = "png"  # text, pdf, svg or png
+    format: str = "png"  # text, pdf, svg, png, csv or json
+    style: str = "print"  # or slides
     title: str = ""
     width: float | None = None  # inches; None: as wide as what is drawn
     height: float | None = None  # inches

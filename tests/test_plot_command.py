@@ -1,79 +1,36 @@
 """`invtool plot`: from files to a picture, through the command line and its pipes."""
 
+import csv
+import json
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
-from conftest import INVTOOL, STEPS, Runner, write_activations, write_images
+from conftest import INVTOOL, Runner, write_activations, write_images
+from plot_files import (
+    LAYERS,
+    TAUS,
+    write_ablation,
+    write_calibration,
+    write_evaluation,
+    write_invariance,
+)
+from scipy import stats
+from small import runner
 
 from invtool.config import Plot
 from invtool.files import hdf5, provenance
+from invtool.plots.panels import Plane
 from invtool.stages import plot
+from invtool.stages.plot_networks import Picture
 
-LAYERS = {"conv1": (4, 5, 5), "conv2": (8, 3, 3), "fc": (32,)}
 MAGIC = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n"}
-
-
-def write_invariance(
-    path: Path,
-    *,
-    seen: int | None = 50,
-    total: int = 100,
-    transforms: Sequence[str] = ("blur:sigma=2",),
-    layers: dict[str, tuple[int, ...]] | None = None,
-    seed: int = 0,
-    accuracy: bool = True,
-    split: bool = True,
-) -> Path:
-    """A result in the shape that the invariance stage writes, with values that rise with depth and seen."""
-    random = np.random.default_rng((seed, seen or 0))
-    layers = layers or LAYERS
-    number = 60
-    has_seen = np.arange(number) % total < (seen or 0) * number // total
-    with hdf5.create(path, "invariance", STEPS) as out:
-        out.attribute("tau", 0.1)
-        out.attribute("data", "faces")
-        if seen is not None:
-            out.attribute("seen_categories", seen)
-            out.attribute("categories_total", total)
-            out.attribute("model_seed", seed)
-        out.array("transform", list(transforms), ("transform",))
-        out.array("group", ["all", "seen", "unseen"], ("group",))
-        out.array("seen", has_seen.astype("u1"), ("image",))
-        if accuracy:
-            conditions = ["none", *transforms]
-            out.array("condition", conditions, ("condition",))
-            share = (seen or 0) / total
-            rows = [[0.95, 0.95, 0.95]] + [
-                [0.5, 1 - 0.1 * share, 0.1 + 0.8 * share / (1 + t)] for t in range(len(transforms))
-            ]
-            out.array("accuracy", np.array(rows), ("condition", "group"))
-        for depth, (name, shape) in enumerate(layers.items()):
-            axes = ("channel", "height", "width") if len(shape) == 3 else ("unit",)
-            middle = 0.25 + 0.4 * (depth + 1) / len(layers) * (
-                0.3 + 0.7 * (50 if seen is None else seen) / total
-            )
-            values = random.beta(8 * middle, 8 * (1 - middle), (len(transforms), 3, *shape))
-            values[:, :, 0] = np.nan
-            if not split or seen == 0:
-                values[:, 1] = np.nan
-            if not split or seen == total:
-                values[:, 2] = np.nan
-            where = f"layers/{name}"
-            dims = ("transform", "group", *axes)
-            out.array(f"{where}/invariance", values.astype("f4"), dims)
-            images = random.integers(0, 20, values.shape).astype("i4")
-            out.array(f"{where}/active_images", images, dims)
-            units = random.integers(0, int(np.prod(shape)) // 4, (len(transforms), number))
-            out.array(f"{where}/active_units", units.astype("i4"), ("transform", "image"))
-            score = random.random((len(transforms), *shape))
-            out.array(f"{where}/top1_score", score.astype("f4"), ("transform", *axes))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +50,13 @@ def networks(folder: Path) -> list[Path]:
     return [folder / f"{seen}-{seed}.h5" for seen in (0, 50, 100) for seed in (0, 1)]
 
 
-def picture(config: Plot, *paths: Path) -> plot.Picture:
-    results = [plot.describe(path) for path in paths]
-    kind = plot._kind(results) if config.kind == "auto" else config.kind
-    return plot.PICTURES[kind](config, results)
+def picture(config: Plot, *paths: Path) -> Any:
+    """What is drawn of these files."""
+    return drawn(config, *paths).drawing
+
+
+def drawn(config: Plot, *paths: Path) -> Picture:
+    return plot.draw(config, plot.distinct([r for path in paths for r in plot.describe(path)]))
 
 
 def stored(path: Path, layer: str, transform: int, group: int) -> np.ndarray:
@@ -115,11 +75,11 @@ def test_one_network_is_drawn_by_layer(folder: Path) -> None:
 
 
 def test_networks_that_saw_different_numbers_are_drawn_by_number(folder: Path) -> None:
-    drawn = picture(Plot(), *reversed(networks(folder)))
-    assert [panel.title for panel in drawn.panels] == ["blur:sigma=2, fc", "rot180, fc"]
-    assert drawn.xlabel == "number of seen categories of 100"
-    assert "6 networks" in " ".join(drawn.notes)
-    panel = drawn.panels[1]
+    found = drawn(Plot(), *reversed(networks(folder)))
+    assert [panel.title for panel in found.drawing.panels] == ["blur:sigma=2, fc", "rot180, fc"]
+    assert found.drawing.xlabel == "number of seen categories of 100"
+    assert "6 networks" in " ".join(found.notes)
+    panel = found.drawing.panels[1]
     assert panel.labels == ["0", "50", "100"]
     pooled = [stored(folder / f"50-{seed}.h5", "fc", 1, 2) for seed in (0, 1)]
     np.testing.assert_array_equal(np.sort(panel.samples["unseen"][1]), np.sort(np.ravel(pooled)))
@@ -162,21 +122,25 @@ def test_active_shares_are_of_images_and_of_units(folder: Path) -> None:
     np.testing.assert_allclose(units.samples["seen"][0], 100 * active[seen] / 100)
 
 
+def numbers(panel: Plane) -> dict[str, list[float]]:
+    """The defined numbers of each line of a panel."""
+    return {line.name: [p.value for p in line.points if p.defined] for line in panel.lines}
+
+
 def test_accuracy_is_within_and_across(folder: Path) -> None:
-    blur, rotation = picture(Plot(kind="accuracy"), *networks(folder)).curves
-    assert list(blur.places) == [0, 0, 50, 50, 100, 100]
-    assert blur.series["within"] == pytest.approx([1, 1, 0.95, 0.95, 0.9, 0.9])
-    assert rotation.series["across"] == pytest.approx([0.1, 0.1, 0.3, 0.3, 0.5, 0.5])
-    assert blur.series["clean"] == pytest.approx([0.95] * 6)
+    blur, rotation = picture(Plot(kind="accuracy"), *networks(folder)).panels
+    assert [p.place for p in blur.lines[0].points] == [0, 50, 100]
+    assert numbers(blur)["within"] == pytest.approx([1, 0.95, 0.9])
+    assert numbers(rotation)["across"] == pytest.approx([0.1, 0.3, 0.5])
+    assert numbers(blur)["clean"] == pytest.approx([0.95] * 3)
+    assert [len(p.each) for p in blur.lines[1].points] == [2, 2, 2]
 
 
 def test_accuracy_is_counted_from_the_predictions_of_an_activations_file(tmp_path: Path) -> None:
     file = write_activations(tmp_path / "a.h5")  # label 0 is right; 0 and 1 of 4 are seen
-    (drawn,) = picture(Plot(), file).curves
-    assert list(drawn.places) == ["blur"]
-    assert drawn.series["within"] == [0.5]
-    assert drawn.series["across"] == [0.0]
-    assert "all" not in drawn.series
+    (panel,) = picture(Plot(), file).panels
+    assert numbers(panel) == {"within": [0.5], "across": [0.0], "clean": [0.25]}
+    assert panel.places() == ["blur"]
 
 
 def test_accuracy_without_seen_categories_is_of_all_images(tmp_path: Path) -> None:
@@ -185,8 +149,248 @@ def test_accuracy_without_seen_categories_is_of_all_images(tmp_path: Path) -> No
         out.array("label", np.arange(4), ("image",))
         out.array("prediction", np.array([[0, 1, 2, 3], [0, 0, 0, 3]]), ("condition", "image"))
         out.array("layers/fc/activation", np.ones((2, 4, 3)), ("condition", "image", "unit"))
-    (drawn,) = picture(Plot(), tmp_path / "a.h5").curves
-    assert drawn.series == {"all": [0.5], "clean": [1.0]}
+    (panel,) = picture(Plot(), tmp_path / "a.h5").panels
+    assert numbers(panel) == {"all": [0.5], "clean": [1.0]}
+
+
+def test_one_network_has_its_interval_and_several_have_their_extent(tmp_path: Path) -> None:
+    trained = {"transforms": ("blur",), "trained": "blur", "more": True}
+    one = write_invariance(tmp_path / "0.h5", seen=10, **trained)
+    two = [write_invariance(tmp_path / f"{s}.h5", seen=50, seed=s, **trained) for s in (1, 2)]
+    found = drawn(Plot("accuracy"), one, *two)
+    (panel,) = found.drawing.panels
+    alone, both = panel.lines[1].points
+    assert (alone.low, alone.high) == pytest.approx((alone.value - 0.05, alone.value + 0.04))
+    assert (both.low, both.high) == (min(both.each), max(both.each))
+    assert found.notes[0] == "Intervals: 95 % bootstrap over categories."
+    assert "their mean, and each of them" in found.notes[1]
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Networks of one transform each, and one that saw none transformed."""
+    at = tmp_path_factory.mktemp("apart")
+    files = [
+        write_invariance(at / f"{name}-{n}.h5", seen=n, transforms=(name,), trained=name, more=True)
+        for name in ("blur", "rot90")
+        for n in (10, 90)
+    ]
+    both = ("blur", "rot90")
+    return [
+        *files,
+        write_invariance(at / "0.h5", seen=0, transforms=both, trained="blur", more=True),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["seen", "accuracy"])
+def test_each_transform_has_a_panel_of_its_own_networks(kind: str, apart: list[Path]) -> None:
+    blur, rotation = picture(Plot(kind), *apart).panels
+    assert blur.title.startswith("blur")
+    assert rotation.title.startswith("rot90")
+    for panel in (blur, rotation):
+        places = panel.labels if kind == "seen" else [str(p) for p in panel.places()]
+        assert list(places) == ["0", "10", "90"]
+
+
+def test_networks_of_another_transform_are_named_as_such(tmp_path: Path) -> None:
+    transforms = ("blur", "rot90")
+    files = [
+        write_invariance(tmp_path / f"{n}.h5", seen=n, transforms=transforms, trained="blur")
+        for n in (5, 50)
+    ]
+    titles = [panel.title for panel in picture(Plot("accuracy"), *files).panels]
+    assert titles == ["blur", "rot90 (trained with blur)"]
+
+
+def test_what_no_network_was_trained_with_is_left_out_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    networks = [(name, n, 0) for name in ("blur", "rot90") for n in (5, 50)]
+    file = write_evaluation(tmp_path / "e.h5", networks, transforms=("blur", "rot90", "thin"))
+    titles = [panel.title for panel in picture(Plot("accuracy"), file).panels]
+    assert titles == ["blur", "rot90"]
+    assert "left out, no network was trained with it: thin" in capsys.readouterr().err
+
+
+def test_the_trend_is_the_median_with_its_band(apart: list[Path]) -> None:
+    (panel,) = picture(Plot("trend"), *apart).panels
+    names = [line.name for line in panel.lines]
+    assert names == ["blur, seen", "blur, unseen", "rot90, seen", "rot90, unseen"]
+    assert [line.look.dashes for line in panel.lines] == ["--", "-", "--", "-"]
+    unseen = panel.lines[1].points
+    expected = [
+        float(np.nanmedian(stored(path, "fc", 0, 2))) for path in (apart[4], apart[0], apart[1])
+    ]
+    assert [point.value for point in unseen] == pytest.approx(expected)
+    assert unseen[1].high - unseen[1].low == pytest.approx(0.06)
+
+
+def test_medians_are_found_where_the_file_has_none(folder: Path, apart: list[Path]) -> None:
+    stored_ones = picture(Plot("trend"), *networks(folder)[::2]).panels[0].lines[1].points
+    expected = [float(np.nanmedian(stored(p, "fc", 0, 2))) for p in networks(folder)[::2][:2]]
+    assert [p.value for p in stored_ones if p.defined] == pytest.approx(expected)
+
+
+def test_depth_is_a_line_of_medians_a_number_of_seen_categories(apart: list[Path]) -> None:
+    blur, _ = picture(Plot("depth"), *apart).panels
+    assert [line.name for line in blur.lines] == ["0 seen", "10 seen", "90 seen"]
+    assert blur.places() == list(LAYERS)
+    point = blur.lines[1].points[0]
+    values = stored(apart[0], "conv1", 0, 0)
+    expected = np.nanquantile(values.astype(float), [0.25, 0.5, 0.75])
+    assert [point.low, point.value, point.high] == pytest.approx(expected)
+
+
+def test_tau_is_a_line_through_the_whole_grid(apart: list[Path]) -> None:
+    (panel,) = picture(Plot("tau"), apart[0], apart[2]).panels
+    assert len(panel.lines) == 4
+    assert panel.places() == pytest.approx(TAUS.tolist())
+    values = [p.value for p in panel.lines[0].points]
+    assert values[-1] == pytest.approx(values[0] / 2)
+    assert [(mark.at, mark.upright) for mark in panel.marks] == [(0.1, True)]
+
+
+def test_correlation_is_within_and_across_over_networks(apart: list[Path]) -> None:
+    found = drawn(Plot("correlation"), *apart)
+    within, across = found.drawing.panels
+    assert (len(within.dots), len(across.dots)) == (4, 6)
+    dot = across.dots[1]
+    assert dot.x == pytest.approx(float(np.nanmedian(stored(apart[0], "fc", 0, 2))))
+    assert dot.y == pytest.approx(0.18)
+    told, *each = found.facts["correlations"][3:]
+    assert [t["transform"] for t in (told, *each)] == ["all", "blur", "rot90"]
+    assert [t["networks"] for t in each] == [3, 3]
+    r = stats.pearsonr([d.x for d in across.dots], [d.y for d in across.dots]).statistic
+    assert told["pearson"] == pytest.approx(r)
+    assert told["networks"] == 5
+    assert None not in told["pearson_interval"]
+    assert f"r = {r:.2f} [" in across.notes[0]
+
+
+def test_few_networks_have_no_interval(apart: list[Path]) -> None:
+    found = drawn(Plot("correlation"), *apart[:2])
+    assert found.facts["correlations"][0]["pearson_interval"] == [None, None]
+    assert "[" not in found.drawing.panels[0].notes[0]
+    assert found.drawing.panels[0].notes[1] == "2 networks, too few for an interval"
+    assert "Fewer than 4 networks give no interval." in found.notes
+
+
+def test_a_matrix_has_a_row_a_network_and_pools_its_seeds(tmp_path: Path) -> None:
+    networks = [("", 0, 0), ("blur", 100, 0), ("blur", 100, 1), ("rot90", 100, 0)]
+    file = write_evaluation(tmp_path / "e.h5", networks)
+    found = drawn(Plot(), file)
+    (cells,) = found.drawing.panels
+    assert cells.rows == ["no transform", "blur", "rot90"]
+    assert cells.columns == ["none", "blur", "rot90"]
+    with hdf5.open(file) as held:
+        accuracy = held.array("accuracy")
+    np.testing.assert_allclose(cells.values[1], accuracy[1:3, :, 0].mean(axis=0))
+    np.testing.assert_allclose(cells.values[2], accuracy[3, :, 0])
+    assert cells.framed == [(1, 1), (2, 2)]
+    assert "Means of 4 networks of several seeds." in found.notes
+    (cells,) = picture(Plot(group="unseen"), file).panels
+    assert np.isnan(cells.values[1:]).all()
+
+
+def test_a_matrix_of_several_files_tells_their_counts(tmp_path: Path) -> None:
+    files = [write_evaluation(tmp_path / f"{n}.h5", [("blur", n, 0)]) for n in (5, 50)]
+    (cells,) = picture(Plot(), *files).panels
+    assert cells.rows == ["blur, 5 seen", "blur, 50 seen"]
+    twins = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for twin in twins:
+        write_evaluation(twin, [("blur", 5, 0)])
+    (cells,) = picture(Plot(), *twins).panels
+    assert cells.rows == ["a.h5", "b.h5"]  # of one seed: no repetition, so two networks
+
+
+def test_quadrants_of_one_network_are_tables_whose_rows_sum_to_one(tmp_path: Path) -> None:
+    file = write_evaluation(tmp_path / "e.h5")
+    found = drawn(Plot("quadrants"), file)
+    assert [cells.title for cells in found.drawing.panels] == ["none", "blur", "rot90"]
+    for cells in found.drawing.panels:
+        np.testing.assert_allclose(cells.values.sum(axis=1), 1)
+    assert "right\n" in found.drawing.panels[1].written()[0][0]
+    rows = [row for row in found.rows if row["condition"] == "blur"]
+    assert len(rows) == 6
+    assert sum(row["share"] for row in rows) == pytest.approx(2)
+
+
+def test_quadrants_of_several_counts_are_lines(tmp_path: Path) -> None:
+    file = write_evaluation(tmp_path / "e.h5", [("blur", n, 0) for n in (0, 20, 100)])
+    panels = picture(Plot("quadrants"), file).panels
+    titles = [f"{a}, taken for {b}" for a in ("seen", "unseen") for b in ("seen", "unseen")]
+    assert [panel.title for panel in panels] == titles
+    with hdf5.open(file) as held:
+        confusion = held.array("confusion")
+    right, wrong = panels[0].lines[:2]
+    assert [p.value for p in right.points][1:] == confusion[1:, 1, 0, 0, 1].tolist()
+    assert [p.value for p in wrong.points][1:] == confusion[1:, 1, 0, 0, 0].tolist()
+    assert [p.value for p in panels[2].lines[-1].points][:2] == [0, 0.2]  # guessed
+
+
+def test_ablation_has_its_modes_its_intact_accuracy_and_its_tau(tmp_path: Path) -> None:
+    (panel,) = picture(Plot(), write_ablation(tmp_path / "a.h5")).panels
+    found = numbers(panel)
+    assert found["blur keep-active"][0] == pytest.approx(0.75)
+    assert found["blur ablate-active"][0] == pytest.approx(0.01)
+    assert found["none intact"] == pytest.approx([0.9, 0.9])
+    assert {mark.name: mark.at for mark in panel.marks} == {"chance": 0.01, "chosen tau": 0.1}
+    found = drawn(Plot(group="seen"), tmp_path / "a.h5")
+    assert found.notes == [
+        "Accuracy of the seen categories.",
+        "Chosen tau: 0.1.",
+        "Ablated in: fc.",
+    ]
+    (panel,) = found.drawing.panels
+    assert numbers(panel)["blur keep-active"][0] == pytest.approx(0.75 * 1.05)
+
+
+def test_ablation_says_where_no_tau_qualifies(tmp_path: Path) -> None:
+    found = drawn(Plot(), write_ablation(tmp_path / "a.h5", chosen=np.nan))
+    assert "No tau qualifies." in found.notes
+    assert not any(mark.upright for mark in found.drawing.panels[0].marks)
+
+
+def test_calibration_marks_the_limit_and_the_strength_that_was_found(tmp_path: Path) -> None:
+    found = drawn(Plot(), write_calibration(tmp_path / "a.h5"))
+    marks = {mark.name: mark.at for mark in found.drawing.panels[0].marks}
+    assert marks == {"chance": 0.01, "limit": 0.1, "found strength": 3.5}
+    assert found.drawing.xlabel == "sigma (px)"
+    found = drawn(Plot(), write_calibration(tmp_path / "b.h5", found=False))
+    assert "found strength" not in {mark.name for mark in found.drawing.panels[0].marks}
+    assert "blur: no strength is under the limit." in found.notes
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "csv", "json"])
+@pytest.mark.parametrize(
+    "kind",
+    ["trend", "depth", "tau", "correlation", "matrix", "quadrants", "ablation", "calibration"],
+)
+def test_every_kind_of_several_networks_is_drawn(
+    kind: str, form: str, apart: list[Path], tmp_path: Path
+) -> None:
+    counts = [(name, n, 0) for name in ("blur", "rot90") for n in (5, 50)]
+    evaluation = tmp_path / "e.h5"
+    files = {
+        "matrix": lambda: [write_evaluation(evaluation, counts)],
+        "quadrants": lambda: [write_evaluation(evaluation, counts)],
+        "ablation": lambda: [write_ablation(evaluation)],
+        "calibration": lambda: [write_calibration(evaluation)],
+    }.get(kind, lambda: apart)()
+    plot.run(Plot(kind, format=form), files, tmp_path / "f")
+    text = (tmp_path / "f").read_text()
+    assert "blur" in text
+    if form == "json":
+        told = json.loads(text)
+        assert told["rows"]
+        assert "Data: faces." in told["caption"]
+        assert told["provenance"]
+    elif form == "csv":
+        rows = list(csv.DictReader(text.splitlines()))
+        assert len(rows) > 3
+        assert all(None not in row.values() for row in rows)
+    else:
+        assert "Data: faces." in " ".join(text.split())
 
 
 @pytest.mark.parametrize("kind", ["layers", "seen", "transforms", "active", "accuracy"])
@@ -291,17 +495,28 @@ def test_a_terminal_gets_text(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["one.h5", "-o", "f.jpg"], 2, "unknown suffix '.jpg'; use .pdf, .svg, .png, .txt"),
-        (["no.h5", "-o", "f"], 2, "f: no suffix; use .pdf"),
+        (
+            ["one.h5", "-o", "f.jpg"],
+            2,
+            "unknown suffix '.jpg'; use .pdf, .svg, .png, .txt, .csv, .json",
+        ),
+        (["no.h5", "-o", "f"], 2, "no suffix; use .pdf"),
         (["no.h5", "-o", "f.pdf"], 1, "no.h5: no such file"),
         (["one.h5", "-o", "one.h5", "-f", "pdf"], 2, "one.h5 exists; pass --overwrite"),
         (["one.h5", "--layer", "fc9"], 1, "has no layer 'fc9'; it has conv1, conv2, fc"),
         (["foreign.h5", "--kind", "seen"], 1, "does not say how many categories"),
         (["foreign.h5", "--kind", "accuracy"], 1, "holds no accuracy"),
-        (["one.h5", "images.h5"], 1, "holds images; invariance or activations is wanted"),
+        (["one.h5", "images.h5"], 1, "holds images; invariance or "),
         (["activations.h5", "--kind", "layers"], 1, "run invtool invariance first"),
         (["one.h5", "activations.h5"], 1, "run invtool invariance first"),
-        (["one.h5", "rotated.h5"], 1, "no transform is in every file: "),
+        (["one.h5", "-k", "tau"], 1, "holds no /layers/fc/median_by_tau"),
+        (["one.h5", "-k", "quadrants"], 1, "so run invtool evaluate first"),
+        (["one.h5", "-k", "correlation", "--group", "all"], 2, "tells seen from unseen"),
+        (["foreign.h5", "-k", "correlation"], 1, "nothing to draw: no number of"),
+        (["empty.h5"], 1, "empty.h5: empty; an HDF5 file is wanted"),
+        (["undefined.h5", "-k", "accuracy"], 1, "nothing to draw: no number of --kind accuracy"),
+        (["evaluation.h5", "-k", "quadrants", "--group", "seen"], 2, "leave out --group"),
+        (["one.h5", "--style", "poster"], 2, "'poster' is not one of"),
         (["one.h5", "larger.h5"], 1, "need the same data"),
         (["one.h5", "other.h5"], 1, "choose a layer of both with --layer"),
         (["cut.h5"], 1, "truncated or damaged HDF5"),
@@ -311,9 +526,18 @@ def test_a_terminal_gets_text(folder: Path) -> None:
     ids=lambda value: "" if not isinstance(value, list) else " ".join(value),
 )
 def test_what_cannot_be_drawn_is_one_sentence(
-    arguments: list[str], code: int, message: str, folder: Path, tmp_path: Path, invtool: Runner
+    arguments: list[str],
+    code: int,
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    write_invariance(tmp_path / "rotated.h5", seen=5, transforms=("rot90",))
+    write_evaluation(tmp_path / "evaluation.h5")
+    with h5py.File(write_evaluation(tmp_path / "undefined.h5"), "a") as file:
+        file["accuracy"][:] = np.nan
+    (tmp_path / "empty.h5").touch()
     write_invariance(tmp_path / "larger.h5", seen=5, total=200)
     write_invariance(tmp_path / "other.h5", seen=5, layers={"head": (7,)})
     write_images(tmp_path / "images.h5")
@@ -322,21 +546,25 @@ def test_what_cannot_be_drawn_is_one_sentence(
     for name in ("one.h5", "foreign.h5"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    done = invtool("plot", *arguments)
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    done, out, err = runner(capfd)("plot", *arguments)
+    assert done == code
+    assert err.count("\n") == 1
+    assert message in err
+    assert out == ""
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_transforms_of_some_files_only_are_left_out_aloud(
-    folder: Path, tmp_path: Path, invtool: Runner
+def test_numbers_go_into_a_file_by_its_suffix(
+    folder: Path, invtool: Runner, tmp_path: Path
 ) -> None:
-    both = write_invariance(tmp_path / "both.h5", seen=5, transforms=("blur:sigma=2", "rot90"))
-    done = invtool("plot", folder / "one.h5", both, "-f", "text")
-    assert "left out, not in every file: rot90" in done.stderr
-    assert "rot90" not in done.stdout
+    done = invtool("plot", folder / "one.h5", "-o", "f.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = list(csv.DictReader((tmp_path / "f.csv").read_text().splitlines()))
+    assert [row["layer"] for row in rows[::2]] == list(LAYERS)
+    values = stored(folder / "one.h5", "conv1", 0, 1)
+    assert float(rows[0]["median"]) == pytest.approx(np.nanmedian(values))
+    assert int(rows[0]["undefined"]) == np.isnan(values).sum()
 
 
 def test_results_of_one_name_in_two_folders_are_told_apart(folder: Path, tmp_path: Path) -> None:
@@ -345,6 +573,5 @@ def test_results_of_one_name_in_two_folders_are_told_apart(folder: Path, tmp_pat
     assert titles == [f"blur:sigma=2, {path}" for path in (folder / "one.h5", twin)]
 
 
-def named(*paths: Path) -> Sequence[plot.Panel]:
-    results = plot.distinct([plot.describe(path) for path in paths])
-    return plot.PICTURES["layers"](Plot(), results).panels
+def named(*paths: Path) -> Any:
+    return picture(Plot("layers"), *paths).panels

@@ -13,11 +13,31 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from invtool.plots import curves, style, terminal, violins
+from invtool.plots import lines, matrix, rows, scatter, style, terminal, violins
+from invtool.plots.colors import COLORS
 from invtool.plots.density import bandwidth, density, summary
-from invtool.plots.panels import Curves, Panel, groups_drawn, shorten
+from invtool.plots.labels import shorten
+from invtool.plots.panels import (
+    Cells,
+    Cloud,
+    Dot,
+    Line,
+    Lines,
+    Look,
+    Mark,
+    Matrix,
+    Page,
+    Panel,
+    Plane,
+    Point,
+    Scatter,
+    Violins,
+    groups_drawn,
+)
+from invtool.plots.screen import Screen
 
 MAGIC = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n"}
 NAN = np.full(7, np.nan)
@@ -93,7 +113,7 @@ def test_density_ignores_nan_and_survives_nothing() -> None:
 
 def test_a_violin_spans_the_values_and_its_dot_is_their_median() -> None:
     given = panel()
-    (ax,) = violins.violins([given]).axes
+    (ax,) = violins.draw(Violins([given])).axes
     drawn = bodies(ax)
     assert len(drawn) == 6
     flat = [values for pair in zip(*given.samples.values(), strict=True) for values in pair]
@@ -105,7 +125,7 @@ def test_a_violin_spans_the_values_and_its_dot_is_their_median() -> None:
 
 
 def test_seen_is_the_left_half_and_unseen_the_right() -> None:
-    (ax,) = violins.violins([panel()]).axes
+    (ax,) = violins.draw(Violins([panel()])).axes
     for number, outline in enumerate(bodies(ax)):
         at = number // 2
         if number % 2:
@@ -117,7 +137,7 @@ def test_seen_is_the_left_half_and_unseen_the_right() -> None:
 
 
 def test_one_group_is_drawn_whole_and_in_its_own_color() -> None:
-    (ax,) = violins.violins([Panel("", ["fc"], {"seen": [sample(0)], "unseen": [NAN]})]).axes
+    (ax,) = violins.draw(Violins([Panel("", ["fc"], {"seen": [sample(0)], "unseen": [NAN]})])).axes
     (outline,) = bodies(ax)
     assert outline[:, 0].min() == pytest.approx(-outline[:, 0].max())
     assert groups_drawn([panel()]) == ["seen", "unseen"]
@@ -128,12 +148,12 @@ def test_seen_and_unseen_differ_in_gray_too() -> None:
         red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    assert gray(style.COLORS["unseen"]) - gray(style.COLORS["seen"]) > 50
+    assert gray(COLORS["unseen"]) - gray(COLORS["seen"]) > 50
 
 
 def test_equal_values_are_a_line_and_nothing_says_so() -> None:
     given = Panel("", ["same", "silent", "two"], {"all": [np.ones(9), NAN, np.array([0.2, 0.4])]})
-    (ax,) = violins.violins([given]).axes
+    (ax,) = violins.draw(Violins([given])).axes
     assert len(bodies(ax)) == 1
     line = next(line for line in ax.lines if np.ptp(line.get_xdata()) > 0.5)
     assert set(line.get_ydata()) == {1.0}
@@ -142,16 +162,16 @@ def test_equal_values_are_a_line_and_nothing_says_so() -> None:
 
 
 def test_the_number_of_units_stands_under_each_violin() -> None:
-    (ax,) = violins.violins([panel(2)]).axes
+    (ax,) = violins.draw(Violins([panel(2)])).axes
     assert texts(ax) == ["n", "300", "300"]
     few = Panel("", ["fc"], {"seen": [sample(0, 12345)], "unseen": [sample(1, 9)]})
-    (ax,) = violins.violins([few]).axes
+    (ax,) = violins.draw(Violins([few])).axes
     assert texts(ax) == ["n", "12.3k", "n", "9"]
 
 
 def test_many_columns_become_medians_with_readable_ticks() -> None:
     given = panel(1000)
-    figure = violins.violins([given])
+    figure = violins.draw(Violins([given]))
     (ax,) = figure.axes
     median = np.asarray(ax.lines[0].get_ydata())
     np.testing.assert_allclose(median, [np.median(v) for v in given.samples["seen"]])
@@ -162,7 +182,7 @@ def test_many_columns_become_medians_with_readable_ticks() -> None:
 def test_dense_figures_keep_the_size_that_is_asked_for() -> None:
     names = [f"features.module.block{i}.a_name_without_end_or_mercy_{i}.relu" for i in range(20)]
     given = Panel("", names, {"all": [sample(i) for i in range(20)]})
-    figure = violins.violins([given], width=7, height=4)
+    figure = violins.draw(Violins([given]), Page(width=7, height=4))
     assert tuple(figure.get_size_inches()) == (7, 4)
     figure.draw_without_rendering()
     (ax,) = figure.axes
@@ -181,47 +201,183 @@ def test_dense_figures_keep_the_size_that_is_asked_for() -> None:
 )
 def test_what_cannot_be_drawn_is_refused(panels: list[Panel]) -> None:
     with pytest.raises(ValueError, match=r"nothing to draw|only seen and unseen"):
-        violins.violins(panels)
+        violins.draw(Violins(panels))
 
 
 def test_a_panel_needs_a_sample_for_each_label() -> None:
     with pytest.raises(ValueError, match="1 samples of 'all' for 2 labels"):
         Panel("", ["a", "b"], {"all": [sample(0)]})
-    with pytest.raises(ValueError, match="1 numbers of 'within' for 2 places"):
-        Curves("", [1, 2], {"within": [0.5]})
 
 
 def test_percentages_end_at_the_largest() -> None:
     given = Panel("", ["fc"], {"all": [np.array([0.0, 5.0, 20.0])]})
-    (ax,) = violins.violins([given], limit=100, whole=False).axes
+    (ax,) = violins.draw(Violins([given], limit=100, whole=False)).axes
     assert ax.get_ylim()[1] == pytest.approx(20, rel=0.05)
-    (ax,) = violins.violins([panel(1)]).axes
+    (ax,) = violins.draw(Violins([panel(1)])).axes
     assert ax.get_ylim() == pytest.approx((-0.02, 1.02))
 
 
-def test_accuracy_joins_the_means_and_shows_every_network() -> None:
-    given = Curves(
-        "blur",
-        [50, 5, 5, 0],
-        {"within": [0.9, 1.0, 0.9, np.nan], "across": [0.8, 0.2, 0.4, 0.1]},
+def against_counts() -> Lines:
+    within = Line(
+        "within", [Point(0, np.nan), Point(5, 0.95, 0.9, 1.0, [0.9, 1.0]), Point(50, 0.9)]
     )
-    (ax,) = curves.accuracy([given], categories=100).axes
-    within, across = (line for line in ax.lines if line.get_marker() in "os")
+    across = Line("across", [Point(0, 0.1), Point(5, 0.3, 0.2, 0.4), Point(50, 0.8)])
+    chance = Mark(0.01, "chance", Look(dashes=":"))
+    panel = Plane("blur", [within, across], [chance])
+    return Lines([panel], [("within", within.look)], place="seen_categories", wide=True)
+
+
+def test_lines_join_what_is_defined_and_show_every_network_or_the_interval() -> None:
+    (ax,) = lines.draw(against_counts()).axes
+    chance, within, each, across, interval = ax.lines
+    assert list(chance.get_ydata()) == [1.0, 1.0]
     assert list(within.get_xdata()) == [5, 50]
     assert list(within.get_ydata()) == pytest.approx([95, 90])
+    assert list(each.get_ydata()) == pytest.approx([90, 100])
     assert list(across.get_xdata()) == [0, 5, 50]
-    assert list(across.get_ydata()) == pytest.approx([10, 30, 80])
-    spans = [sorted(line.get_ydata()) for line in ax.lines if line.get_marker() == "_"]
-    assert [20.0, 40.0] in [pytest.approx(span) for span in spans]
-    assert any(list(line.get_ydata()) == [1.0, 1.0] for line in ax.lines)  # chance
+    assert list(interval.get_ydata()) == pytest.approx([20, 40])
     assert ax.get_xscale() == "linear"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "5", "50"]
 
 
-def test_accuracy_of_wide_ranges_is_on_a_logarithmic_axis_with_plain_numbers() -> None:
-    given = Curves("", [0, 1, 10, 1000], {"across": [0.1, 0.2, 0.3, 0.4]})
-    (ax,) = curves.accuracy([given]).axes
+def test_a_band_lies_between_the_intervals() -> None:
+    points = [Point(place, 0.5, 0.4, 0.7) for place in (0.0, 0.5, 1.0)]
+    (ax,) = lines.draw(Lines([Plane("", [Line("", points)])], [], percent=False, band=True)).axes
+    (band,) = ax.collections
+    heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((0.4, 0.7))
+    assert ax.get_ylim() == pytest.approx((-0.02, 1.02))
+
+
+def test_named_places_are_not_joined_unless_they_have_an_order() -> None:
+    points = [Point("conv1", 0.2), Point("fc", 0.4)]
+    (ax,) = lines.draw(Lines([Plane("", [Line("", points)])], [])).axes
+    assert ax.lines[0].get_linestyle() == "None"
+    (ax,) = lines.draw(Lines([Plane("", [Line("", points)])], [], band=True)).axes
+    assert ax.lines[0].get_linestyle() == "-"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["conv1", "fc"]
+
+
+def test_wide_ranges_are_on_a_logarithmic_axis_with_plain_numbers() -> None:
+    points = [Point(place, 0.1) for place in (0, 1, 10, 1000)]
+    (ax,) = lines.draw(Lines([Plane("", [Line("", points)])], [], wide=True)).axes
     assert ax.get_xscale() == "symlog"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "10", "1000"]
+
+
+def test_ticks_that_would_touch_are_left_out() -> None:
+    points = [Point(place, 0.1) for place in (0, 1, 20, 35)]
+    (ax,) = lines.draw(Lines([Plane("", [Line("", points)])], [], wide=True)).axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "20", "35"]
+
+
+def heat(**more: Any) -> Matrix:
+    values = np.array([[0.97, 0.1, np.nan], [0.9, 0.56, 0.3]])
+    return Matrix(
+        [Cells("", ["plain", "blur net"], ["none", "blur", "rot90"], values, **more)],
+        column="condition",
+    )
+
+
+def test_a_matrix_writes_its_numbers_so_that_they_can_be_read() -> None:
+    (ax,) = matrix.draw(heat(framed=[(1, 1)])).axes
+    assert texts(ax) == ["97", "10", "-", "90", "56", "30"]
+    white = [text.get_color() == "white" for text in ax.texts]
+    assert white == [True, False, False, True, False, False]
+    (frame,) = ax.patches
+    assert frame.get_xy() == pytest.approx((0.54, 0.56))
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 1, 41))
+def test_numbers_stand_out_from_every_shade(share: float) -> None:
+    def luminance(color: Any) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+        return float(np.dot(parts, [0.2126, 0.7152, 0.0722]))
+
+    paper, ink = luminance(matrix.SHADES(share)), luminance(to_rgb(matrix.legible(share)))
+    assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) > 3.9
+
+
+def cloud() -> Scatter:
+    found = [
+        Dot(0.1 * n, 0.2 * n, 10 * n, Look(marker="o"), {"network": f"n{n}", "transform": "blur"})
+        for n in range(5)
+    ]
+    return Scatter([Cloud("across", found, ["r = 1.00"])], [("blur", Look(marker="o"))])
+
+
+def test_a_dot_is_the_larger_the_more_categories_were_seen() -> None:
+    (ax,) = scatter.draw(cloud()).axes
+    sizes = [float(c.get_sizes()[0]) for c in ax.collections]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+    assert [tuple(c.get_offsets()[0]) for c in ax.collections] == [
+        pytest.approx((0.1 * n, 20.0 * n)) for n in range(5)
+    ]
+    assert "r = 1.00" in texts(ax)
+
+
+@pytest.mark.parametrize("empty", [Lines([], []), Matrix([]), Scatter([Cloud("", [])], [])])
+def test_nothing_to_draw_is_refused(empty: Any) -> None:
+    module = {Lines: lines, Matrix: matrix, Scatter: scatter}[type(empty)]
+    with pytest.raises(ValueError, match="nothing to draw"):
+        module.draw(empty)
+
+
+DRAWINGS = {
+    "violins": lambda: (violins.draw, Violins([panel(5)])),
+    "lines": lambda: (lines.draw, against_counts()),
+    "matrix": lambda: (matrix.draw, heat()),
+    "scatter": lambda: (scatter.draw, cloud()),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.parametrize("look", ["print", "slides"])
+def test_nothing_is_cut_off_in_print_or_on_slides(name: str, look: str) -> None:
+    draw, drawing = DRAWINGS[name]()
+    figure = draw(drawing, Page("A title", "A caption. " * 20, style=look))
+    with style.context(look):
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert box.x0 >= -0.02
+    assert box.y0 >= -0.02
+    assert box.x1 <= width + 0.02
+    assert box.y1 <= height + 0.02
+
+
+def test_slides_have_larger_type_and_thicker_lines_on_a_wide_page() -> None:
+    drawn = {look: lines.draw(against_counts(), Page(style=look)) for look in ("print", "slides")}
+    small, large = (figure.axes[0] for figure in drawn.values())
+    assert large.yaxis.label.get_size() == pytest.approx(1.9 * small.yaxis.label.get_size())
+    assert large.lines[1].get_linewidth() == pytest.approx(1.9 * small.lines[1].get_linewidth())
+    assert tuple(drawn["slides"].get_size_inches()) == pytest.approx((13.33, 7.5))
+
+
+def test_rows_hold_every_number_that_is_drawn() -> None:
+    found = rows.rows(against_counts())
+    assert [row["accuracy"] for row in found][1:] == [0.95, 0.9, 0.1, 0.3, 0.8]
+    assert [row["networks"] for row in found] == [0, 2, 1, 1, 1, 1]
+    assert (found[4]["low"], found[4]["high"]) == (0.2, 0.4)
+    values = rows.rows(Violins([Panel("", ["fc"], {"all": [np.array([0.0, 0.5, 1.0, np.nan])]})]))
+    assert values == [
+        {
+            "column": "fc",
+            "group": "all",
+            "n": 3,
+            "undefined": 1,
+            "low": 0.0,
+            "quartile_1": 0.25,
+            "median": 0.5,
+            "quartile_3": 0.75,
+            "high": 1.0,
+        }
+    ]
+    cells = rows.rows(heat(facts=[{"network": "plain"}, {"network": "blur net"}]))
+    assert [row["accuracy"] for row in cells[3:]] == [0.9, 0.56, 0.3]
+    assert cells[4]["condition"] == "blur"
+    assert [(row["x"], row["accuracy"]) for row in rows.rows(cloud())][2] == (0.2, 0.4)
 
 
 @pytest.mark.parametrize("form", list(MAGIC))
@@ -230,9 +386,9 @@ def test_the_same_figure_is_the_same_bytes(form: str, tmp_path: Path) -> None:
 import sys, numpy as np
 from pathlib import Path
 from invtool.plots import style, violins
-from invtool.plots.panels import Panel
+from invtool.plots.panels import Page, Panel, Violins
 panel = Panel("blur", ["conv1", "fc"], {"seen": [np.linspace(0, 1, 50)] * 2, "unseen": [np.ones(3)] * 2})
-style.save(violins.violins([panel], caption="tau = 0.1"), Path(sys.argv[1]), sys.argv[2], about="made by")
+style.save(violins.draw(Violins([panel]), Page(caption="tau = 0.1")), Path(sys.argv[1]), sys.argv[2], about="made by")
 assert not {"torch", "scipy", "h5py", "matplotlib.pyplot"} & set(sys.modules), "imported"
 """
     files = [tmp_path / f"{i}.{form}" for i in range(2)]
@@ -251,19 +407,19 @@ assert not {"torch", "scipy", "h5py", "matplotlib.pyplot"} & set(sys.modules), "
 
 def test_source_date_epoch_dates_a_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    style.save(violins.violins([panel(1)]), tmp_path / "f.pdf", "pdf")
+    style.save(violins.draw(Violins([panel(1)])), tmp_path / "f.pdf", "pdf")
     assert b"/CreationDate (D:19700102" in (tmp_path / "f.pdf").read_bytes()
 
 
 def test_a_figure_too_small_for_its_labels_is_refused(tmp_path: Path) -> None:
-    figure = violins.violins([panel(9)] * 6, width=1, height=1)
+    figure = violins.draw(Violins([panel(9)] * 6), Page(width=1, height=1))
     with pytest.raises(ValueError, match="1 x 1 inches are too small"):
         style.save(figure, tmp_path / "f.png", "png")
 
 
 def test_names_are_not_read_as_formulas(tmp_path: Path) -> None:
     odd = Panel(r"$\frac$", ["$x", r"a$\b$c", "層1"], {"all": [sample(i) for i in range(3)]})
-    figure = violins.violins([odd], title=r"$\no$", caption=r"$\no$ 100 %")
+    figure = violins.draw(Violins([odd]), Page(r"$\no$", r"$\no$ 100 %"))
     style.save(figure, tmp_path / "f.svg", "svg")
     assert r"a$\b$c" in (tmp_path / "f.svg").read_text().replace("\\$", "$")
 
@@ -273,19 +429,43 @@ def test_names_are_not_read_as_formulas(tmp_path: Path) -> None:
 def test_text_fits_its_screen(columns: int, unicode: bool) -> None:
     given = panel(2)
     long = Panel("a transform" * 9, ["a.layer.name.that.runs.on", "fc"], given.samples)
-    screen = terminal.Screen(columns, unicode)
-    drawn = terminal.violins([given, long], screen, title="t " * 99, caption="word " * 50)
+    screen = Screen(columns, unicode)
+    drawn = terminal.draw(Violins([given, long]), screen, title="t " * 99, caption="word " * 50)
     assert max(map(len, drawn.splitlines())) <= columns
     assert drawn.isascii() != unicode
-    flat = Curves("blur", [5, 50, 5], {"within": [1.0, 1.0, 1.0], "across": [0.1, np.nan, 0.2]})
-    drawn = terminal.curves([flat], screen)
-    assert max(map(len, drawn.splitlines())) <= columns
-    assert drawn.isascii() != unicode
+    for drawing in (against_counts(), heat(), cloud(), curve(40)):
+        drawn = terminal.draw(drawing, screen, "t " * 99, "word " * 50)
+        assert max(map(len, drawn.splitlines())) <= columns
+        assert drawn.isascii() or unicode
+
+
+def curve(places: int) -> Lines:
+    points = [Point(at / (places - 1), at / (places - 1)) for at in range(places)]
+    return Lines([Plane("", [Line("rising", points)])], [])
+
+
+def test_many_places_are_a_strip_that_is_as_high_as_the_numbers() -> None:
+    _, row = terminal.draw(curve(21), Screen(80)).splitlines()
+    name, strip, *numbers = row.split()
+    assert name == "rising"
+    assert list(strip) == sorted(strip)
+    assert len(strip) == 21
+    assert numbers == ["0%", "100%", "100%"]
+
+
+def test_a_matrix_in_text_letters_the_columns_that_have_no_room() -> None:
+    wide = terminal.draw(heat(), Screen(80)).splitlines()
+    assert wide[0].split() == ["none", "blur", "rot90"]
+    assert wide[1].split() == ["plain", "97", "10", "-"]
+    assert terminal.draw(heat(), Screen(24)).splitlines()[0].split() == ["none", "blur", "rot90"]
+    narrow = terminal.draw(heat(), Screen(20)).splitlines()
+    assert narrow[0].split() == ["a", "b", "c"]
+    assert "c: rot90" in " ".join(narrow)
 
 
 def test_text_tells_median_quartiles_and_number() -> None:
     values = np.linspace(0.0, 1.0, 201)
-    drawn = terminal.violins([Panel("blur", ["fc"], {"all": [values]})], terminal.Screen(80))
+    drawn = terminal.draw(Violins([Panel("blur", ["fc"], {"all": [values]})]), Screen(80))
     row = drawn.splitlines()[-1]
     assert row.split()[-3:] == ["0.500", "0.250-0.750", "201"]
     strip = row[3 : row.index("0.500")].rstrip()
@@ -294,7 +474,7 @@ def test_text_tells_median_quartiles_and_number() -> None:
 
 def test_text_places_the_strip_where_the_values_are() -> None:
     given = Panel("", ["low", "one", "none"], {"all": [np.array([0, 0.1]), np.ones(4), NAN]})
-    head, low, one, none = terminal.violins([given], terminal.Screen(80, False)).splitlines()
+    head, low, one, none = terminal.draw(Violins([given]), Screen(80, False)).splitlines()
     start, end = head.index("0"), head.index("1")
     assert low[start] != " "
     assert low[(start + end) // 2 : end].isspace()
@@ -304,18 +484,21 @@ def test_text_places_the_strip_where_the_values_are() -> None:
 
 
 def test_color_is_only_where_it_is_wanted() -> None:
-    plain = terminal.violins([panel(1)], terminal.Screen(80))
-    colored = terminal.violins([panel(1)], terminal.Screen(80, color=True))
+    plain = terminal.draw(Violins([panel(1)]), Screen(80))
+    colored = terminal.draw(Violins([panel(1)]), Screen(80, color=True))
     assert "\033" not in plain
     assert re.sub(r"\033\[\d+m", "", colored) == plain
 
 
 def test_text_bars_are_as_long_as_the_numbers() -> None:
-    given = Curves("blur", [5, 50], {"within": [1.0, 0.5], "across": [np.nan, 0.0]})
-    rows = terminal.curves([given], terminal.Screen(80, False)).splitlines()[1:]
-    assert [row.count("#") for row in rows] == [rows[0].count("#"), 0, rows[0].count("#") // 2, 0]
-    assert rows[0].split()[-1] == "100.0%"
-    assert "no image" in rows[1]
+    within = Line("within", [Point(5, 1.0), Point(50, 0.5)])
+    across = Line("across", [Point(5, np.nan), Point(50, 0.0, 0.0, 0.1)])
+    drawn = terminal.draw(Lines([Plane("blur", [within, across])], []), Screen(80, False))
+    bars = drawn.splitlines()[1:]
+    assert [row.count("#") for row in bars] == [bars[0].count("#"), 0, bars[0].count("#") // 2, 0]
+    assert bars[0].split()[-1] == "100.0%"
+    assert "none" in bars[1]
+    assert bars[3].endswith("0.0% (0%-10%)")
 
 
 @given(
@@ -333,5 +516,5 @@ def test_large_layers_are_quick() -> None:
     values = np.random.default_rng(0).random((10, 100_000), dtype=np.float32)
     given = Panel("", [str(i) for i in range(10)], {"all": list(values)})
     start = process_time()
-    violins.violins([given])
+    violins.draw(Violins([given]))
     assert process_time() - start < 3

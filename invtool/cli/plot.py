@@ -14,9 +14,14 @@ invtool plot result.h5
 invtool plot result.h5 -o layers.pdf
 invtool plot seen-*.h5 --layer penultimate -o figure4.pdf
 invtool activations model.st | invtool invariance | invtool plot -o f.svg
-invtool plot runs/*.h5 --kind accuracy --width 5.5 -o accuracy.pdf"""
+invtool plot runs/*.h5 --kind correlation --layer penultimate
+invtool plot runs/*.h5 --kind accuracy --style slides -o talk.png
+invtool plot evaluation.h5 --kind matrix --group unseen -o figure2a.pdf
+invtool plot evaluation.h5 --kind quadrants -o figure6.csv"""
 
-SUFFIXES = {".pdf": "pdf", ".svg": "svg", ".png": "png", ".txt": "text"}
+PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
+TEXTS = {".txt": "text", ".csv": "csv", ".json": "json"}
+SUFFIXES = {**PICTURES, **TEXTS}
 
 
 def main(
@@ -25,16 +30,34 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance (or activations) files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
     kind: Annotated[
-        Literal["auto", "layers", "seen", "transforms", "active", "accuracy"],
+        Literal[
+            "auto",
+            "layers",
+            "seen",
+            "transforms",
+            "active",
+            "depth",
+            "trend",
+            "tau",
+            "correlation",
+            "accuracy",
+            "matrix",
+            "quadrants",
+            "ablation",
+            "calibration",
+        ],
         typer.Option(
             "--kind",
             "-k",
-            help="What to compare; auto: seen counts if several files differ in them, else layers.",
+            metavar="KIND",
+            help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
+            "quadrants, ablation or calibration; auto goes by the files: seen where they differ in "
+            "it, else layers; of evaluation, matrix where there is more than one of anything.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -43,22 +66,29 @@ def main(
             "--layer",
             "-l",
             metavar="GLOB",
-            show_default="all; the last for seen and transforms",
+            show_default="all for layers, active and depth, else the last",
             help="Layers to draw, by name or pattern; 'penultimate' and 'all' are words; may be repeated.",
         ),
     ] = None,
     group: Annotated[
         Literal["auto", "all", "seen", "unseen"],
-        typer.Option(help="Images to draw; auto: seen beside unseen categories, if they differ."),
+        typer.Option(
+            help="Images to draw; auto: seen beside unseen categories where there are both, or all."
+        ),
     ] = "auto",
     format: Annotated[
-        Literal["auto", "text", "pdf", "svg", "png"],
+        Literal["auto", "text", "pdf", "svg", "png", "csv", "json"],
         typer.Option(
             "--format",
             "-f",
-            help="Form of the picture; auto goes by the suffix of -o, else text on a terminal and png off one.",
+            help="Form of the picture; auto goes by the suffix of -o, else text on a terminal and png off one. "
+            "csv and json are the numbers that it draws.",
         ),
     ] = "auto",
+    style: Annotated[
+        Literal["print", "slides"],
+        typer.Option(help="Size of type and lines; slides: larger, on 13.3 by 7.5 inches."),
+    ] = "print",
     title: Annotated[
         str, typer.Option(metavar="TEXT", show_default="none", help="Line above the picture.")
     ] = "",
@@ -79,18 +109,27 @@ def main(
 ) -> None:
     """Draw results as a figure, or as text in a terminal.
 
-    Violin plots of the invariance coefficient I_k of the units, by layer, by number of seen
-    categories or by transform: images of seen categories on the left of each violin, of unseen
-    ones on the right. --kind active shows how many images activate a unit, --kind accuracy the
-    accuracy within seen categories and across to the others. The same figure is the same bytes.
+    Of invariance files, violins of the coefficient I_k of the units by layer, by number of seen
+    categories or by transform: images of seen categories on the left, of unseen ones on the right;
+    medians by layer (depth), by number of seen categories (trend) or by tau; how many images
+    activate a unit (active); and invariance against accuracy, a dot a network, with r, rho and
+    their bootstrap intervals over networks (correlation).
+
+    Of evaluation and invariance files, accuracy within seen categories and across to the others,
+    or a matrix of networks and transforms; of evaluation files, which categories are taken for
+    which (quadrants). ablation and calibration draw the files of that name.
+
+    Each transform has a panel or a line of the networks that were trained with it. Networks of
+    equal numbers of seen categories are pooled. The same figure is the same bytes.
     """
     from invtool.files import streams
 
     files = sources or [STDIO]
-    config = Plot(kind, tuple(layer or ()), group, _form(format, output), title, width, height, dpi)
+    form = _form(format, output)
+    config = Plot(kind, tuple(layer or ()), group, form, style, title, width, height, dpi)
     for file in files:
         streams.check(file)
-    streams.check(None, output, overwrite=overwrite, binary=config.format != "text")
+    streams.check(None, output, overwrite=overwrite, binary=form not in TEXTS.values())
     from invtool.stages import plot
 
     with ExitStack() as stack:
@@ -99,7 +138,7 @@ def main(
 
 
 def _form(asked: str, output: Path) -> str:
-    """text, pdf, svg or png: as asked, else by suffix; on a terminal text, in a pipe png."""
+    """Form of the output: as asked, else by suffix; on a terminal text, in a pipe png."""
     if asked != "auto":
         return asked
     if output == STDIO or (output.exists() and not output.is_file()):

@@ -39,6 +39,11 @@ ATTRIBUTES = {
     "penultimate": "Name of the last layer before the classifier.",
     "layers": "JSON list of the layers whose units were set to zero (ablation).",
     "tau": "Activity above which a unit is active, as a share of its maximum (invariance).",
+    "rectified": "1 where responses below 0 were taken as 0 (invariance).",
+    "family": "The transform whose strength was raised, its other parameters with it (calibration).",
+    "parameter": "The parameter that was raised (calibration).",
+    "limit": "Accuracy that was to be fallen under (calibration).",
+    "transform": "The transform that was found, or that the images went through (calibration, images).",
 }
 PROVENANCE = {
     "id": "Name of the step.",
@@ -76,15 +81,23 @@ NUMBER = Values("finite floats", "f")
 COUNT = Values("whole numbers from 0", "iu", 0)
 TAU = Values("shares in 0..1", "f", 0, 1)
 SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
+DIFFERENCE = Values("floats in -1..1 or NaN", "f", -1, 1, nan=True)
+WHOLE = Values("whole numbers", "iu")
 
 
 @dataclass(frozen=True)
 class Array:
+    """What a kind holds under `path`.
+
+    networks: whether a file of several networks has one more axis, `network`, before the others.
+    """
+
     path: str
     dims: tuple[str, ...]
     text: str
     values: Values
     required: bool = True
+    networks: bool = False
 
 
 KINDS: dict[str, tuple[Array, ...]] = {
@@ -166,6 +179,64 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "Share of a unit's top 1 % of images that stay in it when transformed; NaN where silent.",
             SHARE,
         ),
+        Array("tau_grid", ("tau",), "Values of tau of /layers/*/*_by_tau.", TAU, required=False),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS, required=False),
+        Array(
+            "accuracy_interval",
+            ("condition", "group", "bound"),
+            "Bootstrap interval of the accuracy, 95 %, over categories; NaN for fewer than two.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/median",
+            ("transform", "group"),
+            "Median of I_k over the units where it is defined.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/median_interval",
+            ("transform", "group", "bound"),
+            "Bootstrap interval of the median, 95 %, over categories.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/difference",
+            ("transform",),
+            "Median of I_k on seen minus that on unseen categories.",
+            DIFFERENCE,
+            required=False,
+        ),
+        Array(
+            "layers/*/difference_interval",
+            ("transform", "bound"),
+            "Its bootstrap interval, 95 %, over categories.",
+            DIFFERENCE,
+            required=False,
+        ),
+        Array(
+            "layers/*/coincide",
+            ("transform",),
+            "Chance of so large a difference if being seen changed nothing: a permutation test.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/median_by_tau",
+            ("transform", "group", "tau"),
+            "Median of I_k at each tau of /tau_grid.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            "layers/*/invariance_by_tau",
+            ("tau", "transform", "group", UNITS),
+            "I_k at each tau of /tau_grid; only where asked for.",
+            SHARE,
+            required=False,
+        ),
     ),
     "ablation": (
         Array("tau", ("tau",), "Activity above which a unit is active, as a share.", TAU),
@@ -206,6 +277,83 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "seen", ("image",), "1 where the category was seen transformed.", FLAG, required=False
         ),
         Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
+    ),
+    "evaluation": (
+        Array(
+            "condition", ("condition",), "Transform of each condition; the first is `none`.", WORDS
+        ),
+        Array("group", ("group",), "Images of all, of seen and of unseen categories.", WORDS),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array("network", ("network",), "Networks, where there are several.", WORDS, required=False),
+        Array(
+            "accuracy",
+            ("condition", "group"),
+            "Top-1 accuracy among all categories, 0 to 1; NaN for an empty group.",
+            SHARE,
+            networks=True,
+        ),
+        Array(
+            "wilson",
+            ("condition", "group", "bound"),
+            "Wilson's interval of the accuracy, 95 %, over images.",
+            SHARE,
+            networks=True,
+        ),
+        Array(
+            "bootstrap",
+            ("condition", "group", "bound"),
+            "Bootstrap interval of the accuracy, 95 %, over categories; NaN for fewer than two.",
+            SHARE,
+            networks=True,
+        ),
+        Array(
+            "confusion",
+            ("condition", "true_group", "predicted_group", "correct"),
+            "Shares of the images of the true group (seen, unseen) answered with a category of the "
+            "predicted one, 0 wrong, 1 right; NaN for an empty group.",
+            SHARE,
+            networks=True,
+        ),
+        Array("label", ("image",), "Category number of each image.", CATEGORY),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
+        Array(
+            "seen",
+            ("image",),
+            "1 where the category was seen transformed.",
+            FLAG,
+            required=False,
+            networks=True,
+        ),
+        Array(
+            "prediction",
+            ("condition", "image"),
+            "Category that the network answers.",
+            CATEGORY,
+            networks=True,
+        ),
+        Array(
+            "network_seen_categories",
+            ("network",),
+            "Categories that each network saw transformed; -1 where it does not say.",
+            WHOLE,
+            required=False,
+        ),
+        Array(
+            "network_trained_with",
+            ("network",),
+            "Transform that each network was trained with.",
+            WORDS,
+            required=False,
+        ),
+        Array(
+            "network_seed", ("network",), "Seed that each was trained with.", WHOLE, required=False
+        ),
+    ),
+    "calibration": (
+        Array("strength", ("step",), "Strength of the transform, from none upwards.", NUMBER),
+        Array("accuracy", ("step",), "Top-1 accuracy on all images, 0 to 1.", SHARE),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array("wilson", ("step", "bound"), "Wilson's interval, 95 %, over images.", SHARE),
     ),
 }
 

@@ -377,6 +377,8 @@ def _check_shape(
 ) -> None:
     shape = reader.dataset(name).shape
     fixed = [dim for dim in array.dims if dim != formats.UNITS]
+    if array.networks and shape is not None and len(shape) == len(fixed) + 1:
+        fixed = ["network", *fixed]
     open_ended = formats.UNITS in array.dims
     axes = formats.UNIT_AXES if open_ended else (0,)
     if shape is None or len(shape) - len(fixed) not in axes:

@@ -6,6 +6,7 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
 from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
+from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
@@ -20,6 +21,7 @@ from invtool.measures.top1 import TopImages, top1_score, top_images
 
 __all__ = [
     "GROUPS",
+    "Correlation",
     "InvarianceAccumulator",
     "InvarianceResult",
     "Law",
@@ -30,6 +32,7 @@ __all__ = [
     "activity_floor",
     "category_weights",
     "chosen_tau",
+    "correlation",
     "group_accuracy",
     "group_indicator",
     "invariance",

@@ -1,5 +1,5 @@
-"""Figures: arrays in, a matplotlib Figure (or lines of text) out. No files but the one saved, no state.
+"""Figures: a drawing (`panels`) in, a matplotlib Figure, lines of text or rows out. No files but the one saved.
 
-`violins` draws distributions, `curves` draws numbers against the number of seen categories,
-`terminal` draws both in text without matplotlib; `density` is what they share, `style` how they look.
+`violins`, `lines`, `matrix` and `scatter` draw with matplotlib, in the `style` of print or slides;
+`terminal` draws the same in text, without it; `rows` gives the numbers back.
 """

@@ -1,11 +1,38 @@
-"""What is drawn, before anyone decides how: panels of columns, each with one sample a group."""
+"""What is drawn, before anyone decides how.
+
+A drawing is panels and what they share. There are four: `Violins` (distributions), `Lines` (numbers
+against places), `Matrix` (a number a cell) and `Scatter` (dots). Each is drawn by matplotlib, as text,
+or given back as rows.
+"""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from invtool.plots.colors import INK
 from invtool.plots.density import Values, finite
+
+COEFFICIENT = "invariance coefficient $I_k$ (0 to 1)"
+MEDIAN = "median invariance coefficient $I_k$"
+ACCURACY = "top-1 accuracy (%)"
+NAN = math.nan
+Facts = Mapping[str, Any]
+"""What a part of a drawing is of, in the columns that exported rows begin with."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The words around a drawing, its size in inches, and how large type and lines are."""
+
+    title: str = ""
+    caption: str = ""
+    width: float | None = None  # None: as wide as what is drawn
+    height: float | None = None
+    style: str = "print"  # or slides
+
+
+PLAIN = Page()
 
 
 @dataclass(frozen=True)
@@ -19,6 +46,7 @@ class Panel:
     title: str
     labels: Sequence[str]
     samples: Mapping[str, Sequence[Values]]
+    facts: Facts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for group, columns in self.samples.items():
@@ -29,34 +57,182 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Curves:
-    """One pair of axes: `series[name][i]` is a number, 0 to 1, of the network whose place is `places[i]`.
+class Violins:
+    """Distributions of values in [0, limit]; the axis ends at the largest value if not `whole`."""
 
-    Places are numbers of seen categories, or names (of transforms). Networks at one place, of several
-    seeds, are averaged and all of them shown; NaN stands for undefined.
+    panels: Sequence[Panel]
+    xlabel: str = ""
+    ylabel: str = COEFFICIENT
+    column: str = "column"  # what a label names, where rows are exported
+    empty: str = "no active unit"
+    limit: float = 1.0
+    whole: bool = True
+    across: int | None = None  # panels in a row
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line is drawn; without a marker its places are not marked."""
+
+    color: str = INK
+    dashes: str = "-"
+    marker: str = ""
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number at a place: that of one network with its interval, or the mean and extent of several."""
+
+    place: float | str
+    value: float
+    low: float = NAN
+    high: float = NAN
+    each: Sequence[float] = ()  # of several networks
+
+    @property
+    def defined(self) -> bool:
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points from left to right; an undefined one interrupts nothing and is left out."""
+
+    name: str
+    points: Sequence[Point]
+    look: Look = Look()
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line across the whole panel: at a height, or where it stands upright, at a place."""
+
+    at: float
+    name: str
+    look: Look
+    upright: bool = False
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One pair of axes with lines. Places are numbers, or all names."""
+
+    title: str
+    lines: Sequence[Line]
+    marks: Sequence[Mark] = ()
+
+    def places(self) -> list[float | str]:
+        """Every place, numbers in order, names as they come."""
+        found = dict.fromkeys(p.place for line in self.lines for p in line.points)
+        numbers = [place for place in found if not isinstance(place, str)]
+        return sorted(numbers) if len(numbers) == len(found) else list(found)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Numbers from 0 to 1 against places, with a key to how the lines look."""
+
+    panels: Sequence[Plane]
+    keys: Sequence[tuple[str, Look]]
+    xlabel: str = ""
+    ylabel: str = ACCURACY
+    place: str = "place"  # what a place and a value are, where rows are exported
+    value: str = "accuracy"
+    percent: bool = True
+    band: bool = False  # intervals are areas, not bars
+    wide: bool = False  # places far apart take a logarithmic axis
+    across: int | None = None  # panels in a row
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One matrix, (row, column), of shares from 0 to 1; NaN stays empty.
+
+    `texts` are what the cells say instead of their number, `framed` are cells of note.
     """
 
     title: str
-    places: Sequence[int] | Sequence[str]
-    series: Mapping[str, Sequence[float]]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Values
+    texts: Sequence[Sequence[str]] = ()
+    framed: Sequence[tuple[int, int]] = ()
+    facts: Sequence[Facts] = ()  # of each row
+    intervals: Values | None = None  # (row, column, bound)
 
-    def __post_init__(self) -> None:
-        for name, numbers in self.series.items():
-            if len(numbers) != len(self.places):
-                raise ValueError(
-                    f"{len(numbers)} numbers of '{name}' for {len(self.places)} places"
-                )
+    def written(self) -> list[list[str]]:
+        """What the cells say: whole percent, where they were given no text."""
+        if self.texts:
+            return [list(row) for row in self.texts]
+        return [[_percent(float(value)) for value in row] for row in self.values]
 
-    def at(self, name: str) -> dict[int | str, list[float]]:
-        """The defined numbers of one series at each place; numbered places in order."""
-        places: list[int | str] = list(self.places)
-        if not any(isinstance(place, str) for place in places):
-            places.sort()
-        found: dict[int | str, list[float]] = {place: [] for place in places}
-        for at, number in enumerate(self.series[name]):
-            if math.isfinite(number):
-                found[self.places[at]].append(number)
-        return found
+
+@dataclass(frozen=True)
+class Matrix:
+    """Matrices of shares, each with its own rows and columns."""
+
+    panels: Sequence[Cells]
+    xlabel: str = ""
+    ylabel: str = ""
+    value: str = "accuracy"
+    column: str = "column"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A network: its two numbers, 0 to 1, and how many categories it saw, where that is known."""
+
+    x: float
+    y: float
+    number: int | None
+    look: Look
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One pair of axes with dots, and lines of text about them."""
+
+    title: str
+    dots: Sequence[Dot]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Dots whose size is their number, with a key to how they look."""
+
+    panels: Sequence[Cloud]
+    keys: Sequence[tuple[str, Look]]
+    xlabel: str = ""
+    ylabel: str = ACCURACY
+    x: str = "x"
+    y: str = "accuracy"
+
+
+Drawing = Violins | Lines | Matrix | Scatter
+
+
+def holds_any(drawing: Drawing) -> bool:
+    """Whether there is anything to draw.
+
+    >>> holds_any(Lines([Plane("", [Line("", [Point(5, NAN)])])], []))
+    False
+    """
+    if isinstance(drawing, Violins):
+        return any(panel.labels for panel in drawing.panels)
+    if isinstance(drawing, Lines):
+        lines = (line for panel in drawing.panels for line in panel.lines)
+        return any(point.defined for line in lines for point in line.points)
+    if isinstance(drawing, Matrix):
+        return any(cells.rows and cells.columns for cells in drawing.panels)
+    return any(cloud.dots for cloud in drawing.panels)
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.0f}"
 
 
 def groups_drawn(panels: Sequence[Panel]) -> list[str]:
@@ -79,47 +255,3 @@ def highest(panels: Sequence[Panel]) -> float:
     """The largest value of any panel; 0 where there is none."""
     columns = (finite(v) for p in panels for samples in p.samples.values() for v in samples)
     return max((float(values.max()) for values in columns if values.size), default=0.0)
-
-
-def count(number: int) -> str:
-    """A number of units in at most five characters.
-
-    >>> [count(n) for n in (0, 9999, 12345, 186624, 1200000)]
-    ['0', '9999', '12.3k', '187k', '1.2M']
-    """
-    if number < 10_000:
-        return str(number)
-    scaled, unit = (number / 1e3, "k") if number < 999_500 else (number / 1e6, "M")
-    return f"{scaled:.3g}{unit}"
-
-
-def shorten(labels: Sequence[str], limit: int, gap: str = "…") -> list[str]:
-    """Labels of at most `limit` characters: first without what all share in front, then cut in the middle.
-
-    >>> shorten(["backbone.block1.relu", "backbone.block2.relu"], 12)
-    ['block1.relu', 'block2.relu']
-    >>> shorten(["a_rather_long_name"], 9)
-    ['a_ra…name']
-    """
-    if max(map(len, labels), default=0) <= limit:
-        return list(labels)
-    shared = _shared_prefix(labels)
-    return [_cut(label[shared:], limit, gap) for label in labels]
-
-
-def _shared_prefix(labels: Sequence[str]) -> int:
-    parts = [re.findall(r"[^./]*[./]|[^./]+$", label)[:-1] for label in labels]
-    shared = 0
-    for level in zip(*parts, strict=False):
-        if len(labels) < 2 or len(set(level)) > 1:
-            break
-        shared += len(level[0])
-    return shared
-
-
-def _cut(label: str, limit: int, gap: str) -> str:
-    if len(label) <= limit:
-        return label
-    kept = max(limit - len(gap), 1)
-    front = (kept + 1) // 2
-    return label[:front] + gap + (label[front - kept :] if kept > front else "")

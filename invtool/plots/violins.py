@@ -9,14 +9,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from invtool.plots import style
+from invtool.plots.colors import COLORS, DARK, FAINT, INK
 from invtool.plots.density import Summary, Values, density, finite, summary
-from invtool.plots.panels import Panel, count, groups_drawn, highest, shorten
+from invtool.plots.labels import count, shorten
+from invtool.plots.panels import PLAIN, Page, Panel, Violins, groups_drawn, highest
 
 HALF = 0.43  # of a column: the widest half of a violin
 MOST = 40  # columns drawn as violins; more become a median line and its quartiles
@@ -25,62 +26,53 @@ EQUAL = 1e-6  # of the axis: values that differ by less are one value
 SIDES = {"seen": -1, "unseen": 1}
 
 
-def violins(
-    panels: Sequence[Panel],
-    *,
-    xlabel: str = "",
-    ylabel: str = "invariance coefficient $I_k$ (0 to 1)",
-    title: str = "",
-    caption: str = "",
-    empty: str = "no active unit",
-    limit: float = 1.0,
-    whole: bool = True,
-    across: int | None = None,
-    width: float | None = None,
-    height: float | None = None,
-) -> Figure:
-    """Draw each panel's samples as violins: values in [0, limit] upwards, columns from left to right.
+def draw(drawing: Violins, page: Page = PLAIN) -> Figure:
+    """Draw each panel's samples as violins: values upwards, columns from left to right.
 
     Seen and unseen are the left and the right half of one violin. Under each column stands the number of
-    its values (seen | unseen, where they differ); a column without any says `empty`. The axis shows all of
-    [0, limit], or ends at the largest value if not `whole`. `across` panels stand in a row. `width` and
-    `height` are inches; without them the figure grows with its columns, up to 12 inches.
+    its values (seen | unseen, where they differ); a column without any says that it is empty. Without a
+    width the figure grows with its columns, up to 12 inches.
 
     >>> panel = Panel("blur", ["conv1", "fc"], {"all": [np.array([0.1, 0.4]), np.array([0.9, 1.0])]})
-    >>> [axes.get_title("left") for axes in violins([panel]).axes]
+    >>> [axes.get_title("left") for axes in draw(Violins([panel])).axes]
     ['blur']
     """
+    panels, limit = drawing.panels, drawing.limit
     groups = groups_drawn(panels)
     columns = max(len(panel.labels) for panel in panels)
     heading = max(len(line) for panel in panels for line in [*panel.title.splitlines(), ""])
-    each = min(max(0.46 * min(columns, MOST) + 0.35, 0.075 * heading, 1.7), 10.5)
-    across = across or max(1, min(len(panels), int(11.3 / each)))
-    rows = math.ceil(len(panels) / across)
-    width = width or min(max(each * across + 0.7, 3.4), 12.0)
-    room = (width - 0.7) / across / columns
-    names = [[style.literal(n) for n in shorten(panel.labels, 24)] for panel in panels]
-    turns = [style.turn(labels, room) for labels in names]
-    height = height or (2.3 + max(tall for *_, tall in turns)) * rows + 0.8
-    with matplotlib.rc_context(style.STYLE):
-        figure, axes = style.grid(len(panels), width, height, across)
+    with style.context(page.style):
+        widest = style.room(page) - 0.7
+        each = min(max(0.46 * min(columns, MOST) + 0.35, 0.075 * heading, 1.7), widest)
+        each *= style.tight(page)
+        across = drawing.across or max(1, min(len(panels), int(widest / each)))
+        rows = math.ceil(len(panels) / across)
+        width, _ = style.extent(page, min(max(each * across, 2.7), widest) + 0.7, 0)
+        room = (width - 0.7) / across / columns
+        names = [[style.literal(n) for n in shorten(panel.labels, 24)] for panel in panels]
+        turns = [style.turn(labels, room) for labels in names]
+        size = style.extent(
+            page, width, (2.3 * style.tight(page) + max(tall for *_, tall in turns)) * rows + 0.8
+        )
+        figure, axes = style.grid(len(panels), size, across)
         for index, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
             step, turn, _ = turns[index]
             if len(panel.labels) > MOST:
                 _bands(ax, panel, groups)
                 numbers = 0
             else:
-                _violins(ax, panel, groups, limit, empty)
+                _violins(ax, panel, groups, limit, drawing.empty)
                 numbers = _number_columns(ax, panel, groups, room)
             style.name_columns(ax, names[index], step, turn, numbers)
             ax.set_title(style.heading(panel.title, width / across), loc="left")
             if index % across == 0:
-                ax.set_ylabel(ylabel)
+                ax.set_ylabel(drawing.ylabel)
             if index + across >= len(panels):
-                ax.set_xlabel(xlabel)
-        top = limit if whole else max(highest(panels), limit / 100)
+                ax.set_xlabel(style.heading(drawing.xlabel, width / across))
+        top = limit if drawing.whole else max(highest(panels), limit / 100)
         axes[0].set_ylim(-0.02 * top, 1.02 * top)
         keys = [] if groups == ["all"] else [style.patch(group) for group in groups]
-        style.annotate(figure, title, caption, keys)
+        style.annotate(figure, page.title, page.caption, keys)
     return figure
 
 
@@ -97,7 +89,9 @@ def half(
     left, right = min(side, 0) or -(side == 0), max(side, 0) or int(side == 0)
     if found.high - found.low <= EQUAL * limit:
         ends = [at + HALF * left, at + HALF * right]
-        ax.plot(ends, [found.median] * 2, color=color, linewidth=2.2, solid_capstyle="butt")
+        ax.plot(
+            ends, [found.median] * 2, color=color, linewidth=style.pt(2.2), solid_capstyle="butt"
+        )
     else:
         heights, thickness = _outline(values, found, limit)
         reach = HALF * thickness / scale
@@ -106,8 +100,8 @@ def half(
     ax.plot(
         [center] * 2,
         [found.first, found.third],
-        color=style.INK,
-        linewidth=2,
+        color=INK,
+        linewidth=style.pt(2),
         solid_capstyle="butt",
     )
     ax.plot(
@@ -115,9 +109,9 @@ def half(
         [found.median],
         "o",
         color="white",
-        markersize=3.2,
-        markeredgecolor=style.INK,
-        markeredgewidth=0.6,
+        markersize=style.pt(3.2),
+        markeredgecolor=INK,
+        markeredgewidth=style.pt(0.6),
     )
 
 
@@ -135,7 +129,7 @@ def _violins(ax: Axes, panel: Panel, groups: Sequence[str], limit: float, empty:
         spread = [s for s in samples.values() if s.size and np.ptp(s) > EQUAL * limit]
         scale = max((float(density(s, limit)[1].max()) for s in spread), default=1.0)
         for group, values in samples.items():
-            half(ax, values, at, sides[group], scale, style.COLORS[group], limit)
+            half(ax, values, at, sides[group], scale, COLORS[group], limit)
         if not any(values.size for values in samples.values()):
             ax.text(
                 at,
@@ -145,8 +139,8 @@ def _violins(ax: Axes, panel: Panel, groups: Sequence[str], limit: float, empty:
                 rotation=90,
                 ha="center",
                 va="center",
-                fontsize=6.5,
-                color=style.FAINT,
+                fontsize=style.pt(6.5),
+                color=FAINT,
             )
 
 
@@ -154,26 +148,26 @@ def _bands(ax: Axes, panel: Panel, groups: Sequence[str]) -> None:
     places = np.arange(len(panel.labels))
     for group, dashes in zip(groups, ("-", "--"), strict=False):
         found = [summary(values) for values in panel.samples[group]]
-        color = style.COLORS[group]
+        color = COLORS[group]
         lower, upper = [f.first for f in found], [f.third for f in found]
         ax.fill_between(places, lower, upper, color=color, alpha=0.3, linewidth=0)
-        ax.plot(places, [f.median for f in found], dashes, color=color, linewidth=1.3)
+        ax.plot(places, [f.median for f in found], dashes, color=color, linewidth=style.pt(1.3))
 
 
 def _number_columns(ax: Axes, panel: Panel, groups: Sequence[str], room: float) -> int:
     """Under each column, the number of its values: a row for each group, one row if all agree."""
     rows = [[count(summary(values).n) for values in panel.samples[group]] for group in groups]
-    colors = [style.DARK[group] for group in groups]
+    colors = [DARK[group] for group in groups]
     if all(row == rows[0] for row in rows):
-        rows, colors = rows[:1], [style.FAINT]
+        rows, colors = rows[:1], [FAINT]
     if max(len(text) for row in rows for text in row) * 0.052 > room:
         return 0
     for line, (row, color) in enumerate(zip(rows, colors, strict=True)):
         corner: Any = {
-            "xytext": (0, -2.5 - 7 * line),
+            "xytext": (0, style.pt(-2.5 - 7 * line)),
             "textcoords": "offset points",
             "va": "top",
-            "fontsize": 5.8,
+            "fontsize": style.pt(5.8),
             "color": color,
         }
         ax.annotate("n", (0, 0), xycoords="axes fraction", ha="right", **corner)

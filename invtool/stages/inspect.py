@@ -64,6 +64,7 @@ def _describe_array(file: hdf5.Reader, name: str) -> dict[str, Any]:
     dims = file.dims(name)
     if known and not all(dims):  # made elsewhere: the contract knows what its axes are
         fixed = [dim for dim in known.dims if dim != formats.UNITS]
+        fixed = ["network"] * (known.networks and dataset.ndim > len(fixed)) + fixed
         dims = (*fixed, *formats.UNIT_AXES.get(dataset.ndim - len(fixed), ()))
     words = dataset.dtype.kind == "O" and dataset.ndim == 1 and dataset.size <= WORDS
     return {

@@ -1,0 +1,80 @@
+"""The numbers of a drawing, a row each: what it is of, where it stands, and its value.
+
+Of a violin the row holds what summarizes it: count, extent, quartiles. An interval that is not known is
+NaN; `networks` is how many a value is the mean of.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from invtool.plots.density import summary
+from invtool.plots.panels import Drawing, Lines, Matrix, Scatter, Violins
+
+Row = dict[str, Any]
+
+
+def rows(drawing: Drawing) -> list[Row]:
+    """Every number that is drawn, or summarized, in tidy rows with the same columns.
+
+    >>> from invtool.plots.panels import Line, Plane, Point
+    >>> line = Line("across", [Point(5, 0.2, 0.1, 0.3)], facts={"transform": "blur"})
+    >>> rows(Lines([Plane("", [line])], [], place="seen_categories"))[0]["accuracy"]
+    0.2
+    """
+    if isinstance(drawing, Violins):
+        return list(_violins(drawing))
+    if isinstance(drawing, Lines):
+        return list(_lines(drawing))
+    return list(_matrix(drawing) if isinstance(drawing, Matrix) else _scatter(drawing))
+
+
+def _violins(drawing: Violins) -> Iterator[Row]:
+    for panel in drawing.panels:
+        for at, label in enumerate(panel.labels):
+            for group, samples in panel.samples.items():
+                found = summary(samples[at])
+                yield {
+                    **panel.facts,
+                    drawing.column: label,
+                    "group": group,
+                    "n": found.n,
+                    "undefined": found.undefined,
+                    "low": found.low,
+                    "quartile_1": found.first,
+                    "median": found.median,
+                    "quartile_3": found.third,
+                    "high": found.high,
+                }
+
+
+def _lines(drawing: Lines) -> Iterator[Row]:
+    for panel in drawing.panels:
+        for line in panel.lines:
+            for point in line.points:
+                yield {
+                    **line.facts,
+                    drawing.place: point.place,
+                    drawing.value: point.value,
+                    "low": point.low,
+                    "high": point.high,
+                    "networks": len(point.each) or int(point.defined),
+                }
+
+
+def _matrix(drawing: Matrix) -> Iterator[Row]:
+    for panel in drawing.panels:
+        known = panel.intervals
+        for r, facts in enumerate(panel.facts):
+            for c, column in enumerate(panel.columns):
+                low, high = (np.nan, np.nan) if known is None else known[r, c]
+                value = float(panel.values[r, c])
+                found = {drawing.column: column, drawing.value: value}
+                yield {**facts, **found, "low": float(low), "high": float(high)}
+
+
+def _scatter(drawing: Scatter) -> Iterator[Row]:
+    for panel in drawing.panels:
+        for dot in panel.dots:
+            yield {**dot.facts, drawing.x: dot.x, drawing.y: dot.y}
