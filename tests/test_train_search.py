@@ -288,6 +288,7 @@ def test_refused_with_nothing_left(
 
 # --- stopped and resumed
 
+SHORT = LINE.replace("--epochs 4", "--epochs 2")
 CASES = [
     ("after a trial", 60, -9),
     ("between trial and state", 60, -9),
@@ -303,12 +304,12 @@ CASES = [
 def stopped(folder: Path) -> Iterator[dict[str, list[int]]]:
     """Exit codes of each case's runs."""
     (folder / "x").mkdir()
-    several = LINE.replace("--seen 2", "--seen 2 --seen 3")
-    cases = {"x/whole.st": [("no", f"{LINE} -o x/whole.st")]}
+    several = SHORT.replace("--seen 2", "--seen 2 --seen 3")
+    cases = {"x/whole.st": [("no", f"{SHORT} -o x/whole.st")]}
     for number, (place, every, _) in enumerate(CASES):
         target = f"x/{number}.st"
         cases[target] = [
-            (place, f"{LINE} --checkpoint-every {every} -o {target}"),
+            (place, f"{SHORT} --checkpoint-every {every} -o {target}"),
             ("no", f"train --resume -o {target}"),
         ]
     cases["x/all"] = [("no", f"{several} -o x/all")]
@@ -320,13 +321,13 @@ def stopped(folder: Path) -> Iterator[dict[str, list[int]]]:
             ("no", f"train --resume -o {target}"),
         ]
     cases["early"] = [
-        ("before the search is known", f"{LINE} -o x/early.st"),
+        ("before the search is known", f"{SHORT} -o x/early.st"),
         ("no", "train --resume -o x/early.st"),
-        ("no", f"{LINE} -o x/early.st"),
+        ("no", f"{SHORT} -o x/early.st"),
     ]
-    plain = LINE.partition(" --search")[0]
+    plain = SHORT.partition(" --search")[0]
     cases["left"] = [
-        ("after a trial", f"{LINE} -o x/left.st"),
+        ("after a trial", f"{SHORT} -o x/left.st"),
         ("no", f"{plain} -o x/left.st"),
         ("no", f"{plain} -o x/left.st --overwrite"),
         ("no", "train --resume -o x/left.st"),
