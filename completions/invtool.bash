@@ -39,12 +39,14 @@ _invtool() {
         --batch-size) _invtool_words "auto"; return ;;
         --lr|--learning-rate)  return ;;
         --weight-decay)  return ;;
+        --search-rates)  return ;;
+        --search-decays)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
         --checkpoint-every)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --device --precision --threads --checkpoint-every --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in

@@ -25,6 +25,9 @@ class Train:
     batch_size: int | None = None  # images a step
     learning_rate: float | None = None
     weight_decay: float | None = None
+    search: bool = False  # for the learning rate and the weight decay
+    search_rates: tuple[float, ...] | None = None  # None: around the learning rate
+    search_decays: tuple[float, ...] | None = None  # None: around the weight decay
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None  # None: all cores

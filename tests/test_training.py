@@ -192,6 +192,7 @@ FORKS = '''
 import os, signal, sys, json
 sys.path.insert(0, os.getcwd())
 import invtool.stages.train as stage
+import invtool.stages._search as search
 from invtool.training import checkpoints, loop
 from invtool.files import models
 from invtool.cli import _app
@@ -234,6 +235,9 @@ PLACES = {
     "before tidying": lambda: nth(stage._Run, "tidy", 1, KILL),
     "between networks": lambda: nth(stage._Run, "__init__", 2, KILL),
     "second network": lambda: nth(loop.Trainer, "_step", 17, KILL),
+    "before the search is known": lambda: nth(search._Search, "_begin", 1, KILL),
+    "after a trial": lambda: nth(search._Search, "_save_state", 4, KILL, True),
+    "between trial and state": lambda: nth(search._Search, "_save_state", 4, KILL),
     "SIGTERM": lambda: nth(loop.Trainer, "_step", 7, signal.SIGTERM),
     "SIGINT": lambda: nth(loop.Trainer, "_step", 7, signal.SIGINT),
 }
@@ -278,6 +282,22 @@ CASES = [
 SEVERAL = [("between networks", -9), ("second network", -9), ("SIGTERM", 143)]
 
 
+def exit_codes(folder: Path, cases: dict[str, list[tuple[str, str]]]) -> dict[str, list[int]]:
+    """What each case's command lines, stopped at a place each, end with; and `stderr` in `folder`."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        input=json.dumps(list(cases.values())),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    (folder / "stderr").write_text(done.stderr)
+    assert done.returncode == 0, done.stderr
+    codes = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    return dict(zip(cases, codes, strict=True))
+
+
 @pytest.fixture(scope="module")
 def stopped(folder: Path) -> Iterator[dict[str, list[int]]]:
     """Exit codes of each case's runs; their files lie in a folder of their own."""
@@ -317,18 +337,7 @@ def stopped(folder: Path) -> Iterator[dict[str, list[int]]]:
         ("mid-epoch", LINE.format(every=0, target="x/left.st")),
         ("no", LINE.format(every=0, target="x/left.st")),
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS],
-        input=json.dumps(list(cases.values())),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
-    (folder / "stderr").write_text(done.stderr)
-    assert done.returncode == 0, done.stderr
-    codes = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
-    yield dict(zip(cases, codes, strict=True))
+    yield exit_codes(folder, cases)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

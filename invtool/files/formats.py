@@ -71,6 +71,10 @@ MODEL = {  # metadata, each value JSON text
 MODEL_OPTIONAL = {
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
+    "search": "An object: how learning rate and weight decay were found on held-out training images: rule, number of "
+    "images held_out and of all training images, seen categories and seed of the network; trials, the best first, "
+    "with learning_rate, weight_decay, epochs run, accuracy and loss on held-out images (null: diverged), and status "
+    "best, finished, stopped or diverged.",
 }
 
 WORDS = Values("text", "OS")

@@ -29,6 +29,12 @@ def say(text: str) -> None:
     print(f"{name}: {text}", file=sys.stderr, flush=True)
 
 
+def show(text: str) -> None:
+    """Lines as they are, as of a table; -q silences them."""
+    if not quiet and sys.stderr is not None:
+        print(text, end="", file=sys.stderr, flush=True)
+
+
 def watched() -> bool:
     """Whether a person sees standard error."""
     return not quiet and sys.stderr is not None and sys.stderr.isatty()

@@ -30,8 +30,13 @@ def write(
     JSON holds the rows, the provenance and any further `facts`; CSV holds the rows alone, so that
     every reader of CSV takes it. A NaN is null in JSON, empty in CSV and `-` in a table.
     """
-    text = {"json": _json, "csv": _csv, "table": _table}[form](rows, steps, title, footer, facts)
-    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    whole = {"json": _json, "csv": _csv, "table": _table}[form](rows, steps, title, footer, facts)
+    path.write_text(whole, encoding="utf-8", errors="surrogateescape")
+
+
+def text(rows: Sequence[Row], *, title: str = "") -> str:
+    """Rows as a table off a terminal."""
+    return _table(rows, [], title, "", None)
 
 
 def _json(rows: Sequence[Row], steps: Steps, title: str, footer: str, facts: Any) -> str:

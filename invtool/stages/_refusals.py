@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from invtool.config import Subject, Train
@@ -10,7 +11,8 @@ from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
 from invtool.files import streams
 from invtool.models import architectures, references
-from invtool.training.checkpoints import checkpoint_path
+from invtool.stages._settings import combinations
+from invtool.training.checkpoints import checkpoint_path, search_path
 from invtool.transforms import SpecError, parse
 from invtool.transforms.specs import IDENTITY
 
@@ -79,6 +81,7 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         references.parse(config.network)
     else:
         architectures.split(config.network)
+    _search(config)
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None
     if count is not None:
@@ -89,16 +92,41 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         _model_file(target, overwrite)
 
 
+def _search(config: Train) -> None:
+    """Raise UsageError where a search has nothing to choose from, or something else to say."""
+    named = {
+        "learning-rate": ("search-rates", config.learning_rate, config.search_rates),
+        "weight-decay": ("search-decays", config.weight_decay, config.search_decays),
+    }
+    for single, (several, value, values) in named.items():
+        if values is not None and not config.search:
+            raise UsageError(f"--{several} needs --search")
+        if None not in (value, values):
+            raise UsageError(f"--{several} names what to try; drop --{single}")
+        if len(set(values or ())) < len(values or ()):
+            raise UsageError(f"--{several} names a value twice")
+    if not config.search:
+        return
+    points = combinations(config)
+    if not all(0 < p.learning_rate < inf and 0 <= p.weight_decay < inf for p in points):
+        raise UsageError("--search wants learning rates over 0 and weight decays from 0")
+    if len(points) < 2:
+        raise UsageError(
+            "--search has one combination to try; give --search-rates or --search-decays more"
+        )
+
+
 def _model_file(target: Path, overwrite: bool) -> None:
     streams.check(None, target, overwrite=overwrite)
     if target.suffix == ".jsonl":
         raise UsageError(f"{target} is a name for the log; name the model, as {target.stem}.st")
     checkpoint = checkpoint_path(target)
-    if checkpoint.exists() and not overwrite:
-        raise UsageError(
-            f"{checkpoint} holds a training that was stopped; --resume goes on with it, "
-            "--overwrite starts anew"
-        )
+    for path, what in ((checkpoint, "training"), (search_path(target), "search")):
+        if path.exists() and not overwrite:
+            raise UsageError(
+                f"{path} holds a {what} that was stopped; --resume goes on with it, "
+                "--overwrite starts anew"
+            )
 
 
 def _folder(target: Path, overwrite: bool) -> None:
@@ -108,6 +136,8 @@ def _folder(target: Path, overwrite: bool) -> None:
     if not target.is_dir() and not target.absolute().parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.absolute().parent}")
     there = sorted(path.name for path in target.glob("*.st")) if target.is_dir() else []
+    if search_path(target).exists():
+        there.append("a search")
     if there and not overwrite:
         raise UsageError(
             f"{target} holds {there[0]} already; pass --resume to go on, --overwrite or another -o"

@@ -177,6 +177,11 @@ def _fact(name: str, value: Any) -> Iterable[str]:
             yield f"channel {c} x height {h} x width {w}"
         case {"kind": str(kind), **rest}, "normalization":
             yield ", ".join([kind, *(f"{k} {_brief(v)}" for k, v in rest.items())])
+        case {"rule": rule, "held_out": held, "images": count, "trials": list(trials)}, "search":
+            yield f"{len(trials)} trials by {rule}, {held} of {count} training images held out"
+            yield from map(_brief, trials[:SHOWN])
+            if len(trials) > SHOWN:
+                yield f"... (--json shows all {len(trials)})"
         case dict(), _:
             yield ", ".join(f"{k} {_brief(v)}" for k, v in value.items() if v is not None)
         case list(), _ if len(value) > SHOWN:

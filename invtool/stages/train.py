@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from invtool.config import Train
-from invtool.data.seen import seen_categories
-from invtool.data.sets import TEST, TRAIN, ImageSet
+from invtool.data.sets import TEST, TRAIN
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
 from invtool.files import messages, models, provenance, streams
 from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
-from invtool.models.architectures import build
 from invtool.models.networks import Network
-from invtool.models.normalization import PER_IMAGE
-from invtool.stages import _devices, _refusals
-from invtool.stages._forward import check_transforms, on_device, predict
+from invtool.stages import _devices, _refusals, _search
+from invtool.stages._forward import predict
+from invtool.stages._paradigm import Paradigm, training_images
+from invtool.stages._settings import recipe_of, told
 from invtool.training import checkpoints
-from invtool.training.draws import Draws
-from invtool.training.loop import Epoch, Trainer, TrainingImages
-from invtool.training.recipes import Recipe, recipe
-from invtool.transforms import Spec, parse
+from invtool.training.loop import Epoch, TrainingImages
+from invtool.transforms import Spec
 
 EPOCH_TEST = 500  # test images that each epoch's line reports on
 TEST_BATCH = 250
@@ -44,6 +40,7 @@ class Job:
     seed: int
     target: Path
     resume: bool
+    found: _search.Found | None = None  # by a search, for all networks of the run
 
 
 def run(config: Train, target: Path) -> list[dict[str, Any]]:
@@ -68,18 +65,23 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     images = open_data(config.data)
     _refusals.seen_count(config.seen, len(images.categories), images.spec)
     images.indices(TEST)  # refused here, where there are none, and not after the training
-    shown = _training_images(images, device)
-    return [
-        _finished(job) or _train(job, images, shown, precision)
-        for job in _jobs(config, target, going_on)
+    jobs = _jobs(config, target, going_on)
+    paradigms = [Paradigm.of(config, images, job.seen, job.seed, device, precision) for job in jobs]
+    rows = [_finished(job) for job in jobs]
+    state = checkpoints.search_path(target)
+    if not going_on:
+        _search.remove(state)
+    found = None
+    if config.search and None in rows:
+        place = state if _is_file(target) or len(jobs) > 1 else None
+        found = _search.run(config, paradigms[0], place, going_on=going_on)
+    shown = training_images(images, images.indices(TRAIN), device)
+    done = [
+        row or _train(replace(job, found=found), paradigm, shown)
+        for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
     ]
-
-
-def _training_images(images: ImageSet, device: torch.device) -> TrainingImages:
-    """The training images on the device, once for all networks of a run."""
-    index = images.indices(TRAIN)
-    pixels, number = on_device(images, index, device)
-    return TrainingImages(pixels, torch.from_numpy(images.label[index]).to(device), number)
+    _search.remove(state)
+    return done
 
 
 def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
@@ -101,24 +103,17 @@ def _settings(target: Path) -> Train:
         found = [*target.glob("*.checkpoint.st")] or [*target.glob("*.st")]
     else:
         found = [path for path in [checkpoints.checkpoint_path(target)] if path.exists()]
+    found += [path for path in [checkpoints.search_path(target)] if path.exists()]
     if not found:
         finished = f"{target} is finished; there is nothing to go on with"
         raise InvtoolError(
             finished if target.is_file() else f"{target}: no checkpoint to go on from"
         )
     newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-    config = _told(newest)
+    config = told(newest)
     if config is None:
         raise InvtoolError(f"{newest}: not a checkpoint of this invtool's train")
     return config
-
-
-def _told(path: Path) -> Train | None:
-    """The settings behind a model or checkpoint; None for a file that this version did not write."""
-    with suppress(KeyError, TypeError):
-        told = models.read_metadata(path)["run"]
-        return Train(**{**told, "seen": tuple(told["seen"])})
-    return None
 
 
 def _finished(job: Job) -> dict[str, Any] | None:
@@ -126,17 +121,15 @@ def _finished(job: Job) -> dict[str, Any] | None:
     checkpoint = checkpoints.checkpoint_path(job.target)
     if not job.resume or checkpoint.exists() or not job.target.is_file():
         return None
-    if _told(job.target) != job.config:  # of an earlier run, to be overwritten
+    if told(job.target) != job.config:  # of an earlier run, to be overwritten
         return None
     messages.note(f"{job.target} is finished already")
     return _row(job, models.read_metadata(job.target)["accuracy"])
 
 
-def _train(
-    job: Job, images: ImageSet, shown: TrainingImages, precision: torch.dtype
-) -> dict[str, Any]:
+def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any]:
     with streams.writing(job.target) as partial:
-        run = _Run(job, images, shown, precision)
+        run = _Run(job, paradigm, shown)
         try:
             accuracy = run.finish(partial)
         except InvtoolError:
@@ -149,22 +142,20 @@ def _train(
 class _Run:
     """The training of one network: trainer, checkpoint, log and model file."""
 
-    def __init__(self, job: Job, images: ImageSet, shown: TrainingImages, precision: torch.dtype):
-        self.job, self.images, self.shown, self.precision = job, images, shown, precision
-        self.device = shown.image.device
-        self.transform = parse(job.config.transform or "none")
-        self.seen = seen_categories(len(images.categories), job.seen, job.seed)
-        self.recipe = _recipe(job.config)
+    def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages):
+        self.job, self.paradigm = job, paradigm
+        self.images, self.transform = paradigm.images, paradigm.transform
+        self.recipe = _search.chosen(recipe_of(job.config), job.found)
         self.piped = not _is_file(job.target)
         self.checkpoint = checkpoints.checkpoint_path(job.target)
         self.log = self.checkpoint.with_suffix(".jsonl")  # an earlier model keeps its own
         self.goes_on = (
-            job.resume and self.checkpoint.exists() and _told(self.checkpoint) == job.config
+            job.resume and self.checkpoint.exists() and told(self.checkpoint) == job.config
         )
         self.steps = self._steps()
-        self.network = self._network()
-        self._try()
-        self.trainer = self._trainer()
+        self.network = paradigm.fresh()
+        paradigm.check(self.network)
+        self.trainer = paradigm.trainer(self.network, shown, self.recipe)
         self.saved = time.monotonic()
         if self.goes_on:
             self._restore()
@@ -177,56 +168,7 @@ class _Run:
             return models.steps_of(models.read_metadata(self.checkpoint))
         config = {**asdict(self.job.config), "seen": self.job.seen, "seed": self.job.seed}
         inputs = [self.images.steps]
-        return provenance.step(config=config, inputs=inputs, device=str(self.device))
-
-    def _network(self) -> Network:
-        channels, height, width = self.images.image.shape[1:]
-        arguments = {
-            "categories": len(self.images.categories),
-            "channels": channels,
-            "height": height,
-            "width": width,
-        }
-        module = build(self.job.config.network, arguments, seed=self.job.seed)
-        module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return Network(
-            module=module,
-            name=self.job.config.network,
-            input=(channels, height, width),
-            normalization=PER_IMAGE,
-            metadata={"architecture": {"name": self.job.config.network, "arguments": arguments}},
-        )
-
-    def _try(self) -> None:
-        """Raise InvtoolError now, and not after an epoch, for what cannot work on such images."""
-        check_transforms(self.images, [self.transform])
-        name, wanted = self.network.name, len(self.images.categories)
-        pixels = torch.from_numpy(np.array(self.images.image[:2])).to(self.device)
-        self.network.module.eval()
-        try:
-            with torch.inference_mode():
-                logits = self.network(pixels)
-        except RuntimeError as error:
-            why = str(error).partition("\n")[0]
-            raise InvtoolError(f"{name} does not run on {self.images.spec}: {why}") from error
-        if logits.shape[1] != wanted:
-            raise InvtoolError(
-                f"{name} gives {logits.shape[1]} logits; {self.images.spec} has {wanted} categories"
-            )
-
-    def _trainer(self) -> Trainer:
-        label = self.images.label[self.images.indices(TRAIN)]
-        mask = np.zeros(len(self.images.categories), bool)
-        mask[self.seen] = True
-        return Trainer(
-            self.network.module,
-            self.network.prepared,
-            self.shown,
-            Draws(label, mask, self.job.seed),
-            self.transform,
-            self.recipe,
-            self.precision,
-        )
+        return provenance.step(config=config, inputs=inputs, device=str(self.paradigm.device))
 
     def finish(self, target: Path) -> Accuracy:
         """Train to the end and write the model; its accuracy on the test images."""
@@ -259,6 +201,7 @@ class _Run:
         for path in (self.checkpoint, self.log):
             if not self.piped:
                 path.unlink(missing_ok=True)
+        _search.remove(checkpoints.search_path(self.job.target))
 
     def _after_step(self, step: int) -> None:
         if self.piped or not step % self.trainer.steps_per_epoch:
@@ -269,28 +212,21 @@ class _Run:
     def _after_epoch(self, epoch: Epoch) -> None:
         if self.piped:
             return
-        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST), self.precision)
+        test = self._accuracy(self.images.indices(TEST, EPOCH_TEST), self.paradigm.precision)
         with self.log.open("a") as log:
             log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
         self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
-        trainer = self.trainer
-        metadata = {
-            **self._metadata({}),
-            "step": trainer.step,
-            "epoch_total": trainer.total.tolist(),
-        }
+        metadata = {**self._metadata({}), **self.trainer.told()}
         checkpoints.save(
-            self.checkpoint, self.network.module, trainer.optimizer, metadata, self.steps
+            self.checkpoint, self.network.module, self.trainer.optimizer, metadata, self.steps
         )
         self.saved = time.monotonic()
 
     def _restore(self) -> None:
-        trainer, metadata = self.trainer, models.read_metadata(self.checkpoint)
-        checkpoints.restore(self.checkpoint, self.network.module, trainer.optimizer)
-        trainer.step = metadata["step"]
-        trainer.total.copy_(torch.tensor(metadata["epoch_total"]))
+        checkpoints.restore(self.checkpoint, self.network.module, self.trainer.optimizer)
+        self.trainer.go_on(models.read_metadata(self.checkpoint))
         # Lines of epochs that the checkpoint does not hold are written again.
         done = self.trainer.step // self.trainer.steps_per_epoch
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -306,11 +242,11 @@ class _Run:
             specs,
             batch_size=TEST_BATCH,
             seed=self.job.seed,
-            device=self.device,
+            device=self.paradigm.device,
             precision=precision,
         )
         label = self.images.label[index]
-        shares = group_accuracy(prediction, label, np.isin(label, self.seen))
+        shares = group_accuracy(prediction, label, np.isin(label, self.paradigm.seen))
         return {
             str(spec): dict(zip(GROUPS, map(_share, row.tolist()), strict=True))
             for spec, row in zip(specs, shares, strict=True)
@@ -325,25 +261,16 @@ class _Run:
             "categories": self.images.categories,
             "data": self.images.spec,
             "transform": str(self.transform) if self.transform.steps else "",
-            "seen": self.seen.tolist(),
+            "seen": self.paradigm.seen.tolist(),
             "training": {
                 **asdict(self.recipe),
                 "seed": self.job.seed,
                 "recipe": self.job.config.recipe,
             },
             "run": asdict(self.job.config),
+            **({"search": self.job.found} if self.job.found else {}),
             "accuracy": accuracy,
         }
-
-
-def _recipe(config: Train) -> Recipe:
-    told: dict[str, Any] = {
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
-        "learning_rate": config.learning_rate,
-        "weight_decay": config.weight_decay,
-    }
-    return replace(recipe(config.recipe), **{k: v for k, v in told.items() if v is not None})
 
 
 def _row(job: Job, accuracy: Accuracy) -> dict[str, Any]:

@@ -26,6 +26,16 @@ def checkpoint_path(model: Path) -> Path:
     return model.with_name(f"{model.stem}.checkpoint{model.suffix}")
 
 
+def search_path(model: Path) -> Path:
+    """Where the search of a run keeps its state: beside the model, or in the folder of several.
+
+    >>> print(search_path(Path("a.st")))
+    a.checkpoint.search/search.json
+    """
+    folder = model / "checkpoint" if model.is_dir() else checkpoint_path(model)
+    return folder.with_suffix(".search") / "search.json"
+
+
 def save(
     path: Path,
     module: nn.Module,

@@ -1,7 +1,7 @@
 """Stochastic gradient descent on images that lie on the device, transformed in the batch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,10 @@ class Epoch:
     images_per_second: float  # since the run began or went on
 
 
+class Diverged(InvtoolError):
+    """The loss, a weight or an answer is no longer a number."""
+
+
 class Trainer:
     """One network's training; `run` goes on from where it stands."""
 
@@ -77,13 +81,23 @@ class Trainer:
             fused=self.device.type in ("cpu", "cuda"),
         )
 
-    def run(self, after_step: Callable[[int], Any]) -> Iterator[Epoch]:
+    def run(self, after_step: Callable[[int], Any], until: int | None = None) -> Iterator[Epoch]:
         """Train to the end, yielding after each epoch and calling `after_step(step)` after a step.
 
-        Raises InvtoolError when the loss, or a weight, is no longer a number.
+        With `until`, to the end of that epoch, as the first part of the whole training. Raises
+        Diverged when the loss, or a weight, is no longer a number.
         """
-        while self.step < self.steps:
+        steps = self.steps if until is None else until * self.steps_per_epoch
+        while self.step < steps:
             yield self._epoch(self.step // self.steps_per_epoch, after_step)
+
+    def told(self) -> dict[str, Any]:
+        """What `go_on` needs besides weights and momentum, as JSON takes it."""
+        return {"step": self.step, "epoch_total": self.total.tolist()}
+
+    def go_on(self, told: Mapping[str, Any]) -> None:
+        self.step = told["step"]
+        self.total.copy_(torch.tensor(told["epoch_total"]))
 
     def _epoch(self, epoch: int, after_step: Callable[[int], Any]) -> Epoch:
         count = self.steps_per_epoch * self.batch
@@ -101,7 +115,7 @@ class Trainer:
         loss, right = self.total.tolist()
         seconds = time.perf_counter() - began
         if not (np.isfinite(loss) and self._weights_are_finite()):
-            raise InvtoolError(
+            raise Diverged(
                 f"training diverged in epoch {epoch + 1}; "
                 f"lower --learning-rate (now {self.recipe.learning_rate:g})"
             )
