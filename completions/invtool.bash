@@ -111,11 +111,23 @@ _invtool() {
         -o|--output) _invtool_files; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau)  return ;;
+        --resamples)  return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_files;
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     plot)
       case $prev in

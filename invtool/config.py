@@ -72,10 +72,13 @@ class Activations(Subject):
 
 
 @dataclass(frozen=True)
-class Invariance:
+class Invariance(Subject):
     layers: tuple[str, ...] = ("all",)
     tau: float = 0.1  # share of a unit's highest response, as the paper has it for AlexNet on faces
-    threads: int | None = None  # None: all cores
+    auto_tau: bool = False  # the one that ablation of the penultimate layer allows, instead
+    tau_grid: bool = False  # I_k of every unit at every tau, and not only of the penultimate layer
+    rectify: bool = False  # take responses below 0 as 0
+    resamples: int = 1000  # of the categories, for intervals and the permutation test; 0: none
 
 
 @dataclass(frozen=True)

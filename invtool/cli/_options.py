@@ -1,5 +1,6 @@
 """Options that mean the same thing in every command, written once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,15 @@ def batch_size_of(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise typer.BadParameter(f"{text!r} is neither auto nor a count of images")
     return int(text)
+
+
+def given(context: typer.Context, names: Sequence[str]) -> list[str]:
+    """Those of the options `names` that stand on the command line, as they are written there."""
+    return [
+        "--" + name.replace("_", "-")
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
 
 
 def numbers(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -180,7 +180,7 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array(
             "layers/*/top1_score",
             ("transform", UNITS),
-            "Share of a unit's top 1 % of images that stay in it when transformed; NaN where silent.",
+            "Share of a unit's top 1 % of images that stay in it when transformed; NaN where silent, or measured from a network.",
             SHARE,
         ),
         Array("tau_grid", ("tau",), "Values of tau of /layers/*/*_by_tau.", TAU, required=False),

@@ -6,6 +6,7 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
 from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
+from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
@@ -16,15 +17,18 @@ from invtool.measures.invariance import (
     invariance,
     peak,
 )
+from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.top1 import TopImages, top1_score, top_images
 
 __all__ = [
     "GROUPS",
+    "CategorySums",
     "Correlation",
     "InvarianceAccumulator",
     "InvarianceResult",
     "Law",
+    "MedianSpread",
     "NotFiniteError",
     "Rise",
     "TopImages",
@@ -33,12 +37,15 @@ __all__ = [
     "category_weights",
     "chosen_tau",
     "correlation",
+    "defined_median",
     "group_accuracy",
     "group_indicator",
     "invariance",
+    "median_spread",
     "peak",
     "percentile_interval",
     "rise",
+    "spread_units",
     "top1_score",
     "top_images",
     "wilson_interval",

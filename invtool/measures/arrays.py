@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
 
 Array: TypeAlias = Any
 """numpy.ndarray, torch.Tensor or any other array of the Array API standard, which has no type."""
@@ -69,3 +70,8 @@ def computable(values: Array, xp: Any) -> Array:
     if values.dtype in (xp.float32, xp.float64):
         return values
     return xp.astype(values, xp.float32)
+
+
+def host(array: Array) -> NDArray[Any]:
+    """The values as a numpy array, brought from an accelerator where they lie on one."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

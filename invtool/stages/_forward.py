@@ -10,6 +10,7 @@ from torch import Tensor
 
 from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
+from invtool.files import messages
 from invtool.models.networks import Network
 from invtool.transforms import Spec
 
@@ -66,14 +67,18 @@ def predict(
     device: torch.device,
     precision: torch.dtype,
     each: Callable[[int, int], Any] = lambda condition, first: None,
+    label: str = "",
 ) -> NDArray[np.int64]:
     """Predicted category of every image under every transform, (condition, image).
 
-    `each(condition, first image)` is called before a batch runs. Raises InvtoolError where the
+    `each(condition, first image)` is called before a batch runs; with a `label`, progress is shown. Raises InvtoolError where the
     network answers no finite numbers.
     """
     answers = np.empty((len(transforms), len(index)), np.int64)
     batches = conditions(images, index, transforms, batch_size=batch_size, seed=seed, device=device)
+    if label:
+        total, size = answers.size, batch_size
+        batches = messages.progress(batches, total=total, label=label, unit="images", size=size)
     reduced = precision != torch.float32
     with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
         for condition, first, batch in batches:

@@ -9,7 +9,7 @@ from invtool.config import Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
-from invtool.files import streams
+from invtool.files import models, streams
 from invtool.models import architectures, references
 from invtool.stages._settings import combinations
 from invtool.training.checkpoints import checkpoint_path, search_path
@@ -65,6 +65,31 @@ def measuring(config: Subject) -> Path | None:
         if not config.transforms:
             raise UsageError(f"{config.model} was trained without a transform; give --transform")
     return reference.path
+
+
+def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:
+    """What `invariance` reads: None for a network that is named, else the file that it is to open.
+
+    A file of activations, unlike a model, takes no options about network or images: `told` are those
+    that were given.
+    """
+    path = Path(config.model)
+    if path != streams.STDIO and path.is_file() and not models.is_model(path):
+        streams.check_source(path)
+        options_of_network(config.model, told)
+        return path
+    if path == streams.STDIO:
+        streams.check_source(path)
+        return path
+    return measuring(config)
+
+
+def options_of_network(label: str, told: Sequence[str]) -> None:
+    """Raise UsageError for options about a network where a file of activations is measured."""
+    if told:
+        raise UsageError(
+            f"{label} holds activations, which are measured as they are; {told[0]} is for a model"
+        )
 
 
 def training(config: Train, target: Path, *, overwrite: bool) -> None:

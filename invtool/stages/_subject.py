@@ -55,6 +55,7 @@ class Subject:
         batch_size: int,
         seed: int,
         each: Callable[[int, int], Any] = lambda condition, first: None,
+        label: str = "",
     ) -> NDArray[np.int64]:
         """Category answered, (condition, image); see `_forward.predict`."""
         return predict(
@@ -67,6 +68,7 @@ class Subject:
             device=self.device,
             precision=self.precision,
             each=each,
+            label=label,
         )
 
     @property

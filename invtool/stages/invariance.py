@@ -21,14 +21,16 @@ from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
 from invtool.files.layers import choose
 from invtool.measures import (
-    InvarianceAccumulator,
     NotFiniteError,
+    accuracy_interval,
     group_accuracy,
     group_indicator,
     peak,
+    spread_units,
     top_images,
 )
-from invtool.stages.invariance_result import Array, Images, Score, tabulate, write
+from invtool.stages.invariance_result import Images, tabulate, write
+from invtool.stages.invariance_score import SPREAD_UNITS, Array, Score, UnitScores, score
 
 BLOCK_BYTES = 64 << 20  # of activations that a thread holds, where it must hold them
 ROW_BYTES = 8 << 10, 32 << 10  # of an image's units in a mapped block: long rows are read faster
@@ -51,6 +53,7 @@ class Layer:
     name: str
     activation: Any  # a memory map, or an h5py data set where the file is chunked
     blocks: list[slice]  # along the first unit axis
+    grid: bool  # whether I_k is wanted at every tau
 
     @property
     def unit_shape(self) -> tuple[int, ...]:
@@ -61,17 +64,17 @@ def run(config: Invariance, source: Path, target: Path, form: str) -> None:
     """Measure the activations file `source` and write `target` as table, json, csv or h5."""
     threads = config.threads or os.cpu_count() or 1
     with hdf5.open(source, ("activations",)) as file:
-        images = _images(file)
-        layers = [_layer(file, name, threads) for name in _chosen(file, config.layers)]
+        images = _images(file, config)
+        layers = [_layer(file, name, config, threads) for name in _chosen(file, config.layers)]
         steps = provenance.step(config=asdict(config), inputs=[file.steps])
-        scores = _scores(layers, images, config.tau, threads)
+        scores = _scores(layers, images, threads)
         if form == "h5":
-            write(target, scores, images, config.tau, steps)
+            write(target, scores, images, steps)
         else:
-            tabulate(target, scores, images, config.tau, form, steps)
+            tabulate(target, scores, images, form, steps)
 
 
-def _images(file: hdf5.Reader) -> Images:
+def _images(file: hdf5.Reader, config: Invariance) -> Images:
     conditions = [str(name) for name in file.array("condition")]
     if conditions[:1] != ["none"]:
         raise InvtoolError(f"{file.label}: its first condition is not 'none'")
@@ -88,9 +91,39 @@ def _images(file: hdf5.Reader) -> Images:
             f"{file.label} does not say which images are of seen categories; all are one group"
         )
     known = "prediction" in file
-    accuracy = group_accuracy(file.array("prediction"), label, seen) if known else None
-    members = group_indicator(seen, len(label), np.zeros(1), np) != 0
-    return Images(file.label, conditions, label, seen, members, accuracy, _facts(file, label, seen))
+    prediction = file.array("prediction") if known else None
+    return images_of(
+        config, file.label, conditions, label, seen, prediction, _facts(file, label, seen)
+    )
+
+
+def images_of(
+    config: Invariance,
+    source: str,
+    conditions: list[str],
+    label: Array,
+    seen: Array | None,
+    prediction: Array | None,
+    facts: dict[str, Any],
+) -> Images:
+    """What both routes, a file and a network, know of their images."""
+    known = prediction is not None
+    return Images(
+        source,
+        conditions,
+        label,
+        seen,
+        group_indicator(seen, len(label), np.zeros(1), np) != 0,
+        group_accuracy(prediction, label, seen) if known else None,
+        accuracy_interval(prediction, label, seen, resamples=max(config.resamples, 1))
+        if known
+        else None,
+        facts,
+        config.tau,
+        config.rectify,
+        config.resamples,
+        config.tau_grid,
+    )
 
 
 def _facts(file: hdf5.Reader, label: Array, seen: Array | None) -> dict[str, Any]:
@@ -110,7 +143,7 @@ def _chosen(file: hdf5.Reader, patterns: tuple[str, ...]) -> list[str]:
     return choose(present, patterns, penultimate=penultimate, label=file.label)
 
 
-def _layer(file: hdf5.Reader, name: str, threads: int) -> Layer:
+def _layer(file: hdf5.Reader, name: str, config: Invariance, threads: int) -> Layer:
     activation = file.view(f"layers/{name}/activation")
     if 0 in activation.shape:
         raise InvtoolError(f"{file.label}: layer {name!r} is empty")
@@ -123,19 +156,17 @@ def _layer(file: hdf5.Reader, name: str, threads: int) -> Layer:
     else:
         width = min(width, BLOCK_BYTES * wide // size)
     width = max(width, 1)
-    return Layer(
-        name, activation, [slice(at, min(at + width, wide)) for at in range(0, wide, width)]
-    )
+    grid = config.tau_grid or name == file.attribute("penultimate")
+    blocks = [slice(at, min(at + width, wide)) for at in range(0, wide, width)]
+    return Layer(name, activation, blocks, grid)
 
 
-def _scores(
-    layers: list[Layer], images: Images, tau: float, threads: int
-) -> Iterator[tuple[str, Score]]:
+def _scores(layers: list[Layer], images: Images, threads: int) -> Iterator[tuple[str, Score]]:
     """Each layer's name and score, as soon as its blocks are done."""
     tasks = [(layer, block) for layer in layers for block in layer.blocks]
 
     def measure(task: tuple[Layer, slice]) -> tuple[Layer, Score]:
-        return task[0], _block(*task, images, tau)
+        return task[0], _block(*task, images)
 
     pool = ThreadPoolExecutor(threads)
     try:
@@ -145,44 +176,52 @@ def _scores(
         for name, parts in groupby(done, key=lambda pair: pair[0].name):
             layer, blocks = zip(*parts, strict=True)
             score = Score.joined(blocks).shaped(layer[0].unit_shape)
-            _warn_of_negatives(name, score, images)
+            warn_of_negatives(name, score, images)
             yield name, score
     finally:
         pool.shutdown(cancel_futures=True)  # at Ctrl-C wait for the blocks at hand only
 
 
-def _block(layer: Layer, block: slice, images: Images, tau: float) -> Score:
+def _block(layer: Layer, block: slice, images: Images) -> Score:
     part = np.asarray(layer.activation[:, :, block])
     part = part.reshape(*part.shape[:2], -1)  # (condition, image, unit)
     if part.dtype.itemsize < 4:
         part = part.astype(np.float32)  # once: half precision is slow to compare
+    if images.rectify:
+        part = np.maximum(part, 0)
+    first = block.start * prod(layer.unit_shape[1:])
+    sample = spread_units(prod(layer.unit_shape), SPREAD_UNITS) - first
     try:
-        return _score(part, images.seen, tau)
+        return _score(part, sample[(sample >= 0) & (sample < part.shape[2])], images, layer.grid)
     except NotFiniteError as error:
-        unit = block.start * prod(layer.unit_shape[1:]) + error.unit
         raise InvtoolError(
-            f"{images.source}: unit {unit} of layer {layer.name!r} holds {error.value};"
+            f"{images.source}: unit {first + error.unit} of layer {layer.name!r} holds {error.value};"
             " finite numbers are wanted"
         ) from None
 
 
-def _score(part: Array, seen: Array | None, tau: float) -> Score:
+def _score(part: Array, sample: Array, images: Images, grid: bool) -> Score:
     clean = part[0]
     highest, best = peak(clean), top_images(clean)
-    results, active_units, top1 = [], [], []
+    units, active_units, top1 = [], [], []
     for moved in part[1:]:
-        total = InvarianceAccumulator(np.maximum(highest, peak(moved)), tau=tau)
-        active_units.append(total.update(clean, moved, seen))
-        results.append(total.result())
+        total = UnitScores(
+            np.maximum(highest, peak(moved)),
+            sample,
+            tau=images.tau,
+            categories=images.categories,
+            grid=grid,
+        )
+        active_units.append(total.update(clean, moved, images.seen, images.category))
+        units.append(total)
         top1.append(best.score(moved))
-    invariance, active_images, negative = map(np.stack, zip(*results, strict=True))
-    return Score(invariance, active_images, negative, np.stack(top1), np.stack(active_units))
+    return score(units, np.stack(active_units), np.stack(top1))
 
 
-def _warn_of_negatives(name: str, score: Score, images: Images) -> None:
+def warn_of_negatives(name: str, score: Score, images: Images) -> None:
     negative = score.negative.any(axis=0)
     if negative.any():
         messages.warn(
             f"{images.source}: {np.count_nonzero(negative):,} of {negative.size:,} units of layer"
-            f" {name!r} respond below 0, where I_k is not defined"
+            f" {name!r} respond below 0, where I_k is not defined; --rectify takes that as 0"
         )
