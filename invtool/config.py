@@ -89,6 +89,13 @@ class Ablate(Subject):
 
 
 @dataclass(frozen=True)
+class Calibrate(Subject):
+    below: float = 0.1  # accuracy to fall under; the paper's for faces
+    step: float | None = None  # in the strength's unit; None: the transform's own
+    most: int = 40  # strengths to try
+
+
+@dataclass(frozen=True)
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each

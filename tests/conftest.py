@@ -157,6 +157,19 @@ def write_ablation(path: Path, chosen: float = 0.1) -> Path:
     return path
 
 
+def write_calibration(path: Path) -> Path:
+    accuracy = np.array([0.75, 0.5, 0.05])
+    with hdf5.create(path, "calibration", STEPS[:1]) as out:
+        told = {"transform": "blur:sigma=1", "family": "blur", "parameter": "sigma", "limit": 0.1}
+        for name, value in told.items():
+            out.attribute(name, value)
+        out.array("strength", np.array([0, 0.5, 1]), ("step",), units="px")
+        out.array("accuracy", accuracy, ("step",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("wilson", np.stack([accuracy - 0.05, accuracy + 0.05], -1), ("step", "bound"))
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -205,4 +218,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "activations": write_activations,
     "invariance": write_invariance,
     "ablation": write_ablation,
+    "calibration": write_calibration,
 }

@@ -24,6 +24,7 @@ LAYERS = {
     },
     "invariance": {"fc0": ("transform", "group", "unit")},
     "ablation": {},
+    "calibration": {},
 }
 
 
@@ -38,7 +39,8 @@ def test_xarray_opens_every_group_with_named_dimensions_and_units(
             data.load()
             assert data.variables
             assert not any(str(dim).startswith("phony") for dim in data.sizes)
-            assert all(array.attrs["units"] == "1" for array in data.variables.values())
+            units = {name: array.attrs["units"] for name, array in data.variables.items()}
+            assert units == {name: "px" if name == "strength" else "1" for name in units}
     for layer, dims in LAYERS[kind].items():
         with xarray.open_dataset(path, engine="h5netcdf", group=f"layers/{layer}") as data:
             leaf = {"activations": "activation", "invariance": "invariance"}[kind]

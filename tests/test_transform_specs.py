@@ -44,13 +44,18 @@ def test_an_entry_matches_its_function(entry):
         assert parameter.unit
         assert parameter.help
     if entry.strength:
-        assert entry.parameter(entry.strength).low == 0
+        assert entry.parameter(entry.strength).low <= 0
         assert entry.step > 0
 
 
 def test_what_calibration_raises_and_by_how_much():
     steps = {name: (e.strength, e.step) for name, e in TRANSFORMS.items() if e.strength}
-    assert steps == {"blur": ("sigma", 0.5), "white-noise": ("sigma", 25.0)}
+    assert steps == {
+        "blur": ("sigma", 0.5),
+        "white-noise": ("sigma", 25.0),
+        "salt-pepper": ("share", 0.05),
+        "rotate": ("degrees", 15.0),
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from invtool.stages import verify
         ("activations", "activations, image 12, condition 2, layer 2"),
         ("invariance", "invariance, transform 1, group 3, layer 2"),
         ("ablation", "ablation, tau 3, mode 2, condition 2, group 3"),
+        ("calibration", "calibration, step 3, bound 2"),
     ],
 )
 def test_whole_files(kind: str, found: str, tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ BAD = [
     ("invariance", _set("layers/fc1/invariance", (0, 1, 2), np.inf), "invariance holds inf"),
     ("invariance", _set("layers/fc1/active_images", (0, 1, 2), -1), "active_images holds -1"),
     ("invariance", _set("layers/fc1/active_units", (0, 1), -1), "active_units holds -1"),
+    ("calibration", _set("accuracy", 1, 2), "accuracy holds 2"),
     ("ablation", _set("tau", 2, 1.5), "tau holds 1.5; shares in 0..1 are wanted"),
     ("ablation", _set("accuracy", (1, 0, 2), -0.5), "accuracy holds -0.5; floats in 0..1 or NaN"),
     ("ablation", _set("chosen_tau", (), 2), "chosen_tau holds 2; floats in 0..1 or NaN are wanted"),

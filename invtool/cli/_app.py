@@ -27,6 +27,7 @@ COMMANDS = {
     },
     "Measure": {
         "ablate": "Find the activity from which on a network's units matter.",
+        "calibrate": "Find the strength of a transform at which accuracy falls under a limit.",
         "invariance": "Measure how invariant each neuron is to a transform.",
     },
     "Look": {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
-from invtool.config import Subject, Train
+from invtool.config import Calibrate, Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
@@ -13,7 +13,7 @@ from invtool.files import models, streams
 from invtool.models import architectures, references
 from invtool.stages._settings import combinations
 from invtool.training.checkpoints import checkpoint_path, search_path
-from invtool.transforms import SpecError, parse
+from invtool.transforms import TRANSFORMS, SpecError, parse
 from invtool.transforms.specs import IDENTITY
 
 
@@ -90,6 +90,30 @@ def options_of_network(label: str, told: Sequence[str]) -> None:
         raise UsageError(
             f"{label} holds activations, which are measured as they are; {told[0]} is for a model"
         )
+
+
+def calibrating(config: Calibrate) -> Path | None:
+    """As `measuring`; raises too where no strength of the transform could be tried."""
+    source = measuring(config)
+    (name,) = config.transforms
+    able = [entry.name for entry in TRANSFORMS.values() if entry.strength]
+    if name not in TRANSFORMS:
+        raise UsageError(
+            f"--transform {name}: one transform without a value is wanted, as {able[0]}; "
+            "its strength is what is looked for"
+        )
+    transform = TRANSFORMS[name]
+    if transform.strength is None:
+        raise UsageError(f"transform {name!r} has no strength to raise; use {', '.join(able)}")
+    strength = transform.parameter(transform.strength)
+    if not 0 < config.below <= 1:
+        raise UsageError(f"--below {config.below}: an accuracy, 0 < below <= 1, is wanted")
+    if config.step is not None and not 0 < config.step <= strength.high:
+        raise UsageError(
+            f"--step {config.step:g}: {strength.name} of {name!r} is within {strength.range}; "
+            "a step above 0 and within it is wanted"
+        )
+    return source
 
 
 def training(config: Train, target: Path, *, overwrite: bool) -> None:

@@ -158,6 +158,8 @@ _TABLE = (
         source="categories, appendix B",
         parameters=(Parameter("share", 0.5, "1", 0.0, 1.0, "chance of each pixel to be set"),),
         random=True,
+        strength="share",
+        step=0.05,
     ),
     Transform(
         name="rot90",
@@ -187,6 +189,8 @@ _TABLE = (
         help="turned anticlockwise about the center, zeros outside",
         source="sensitivity, Rotation",
         parameters=(Parameter("degrees", 30.0, "degrees", -360.0, 360.0, "angle"),),
+        strength="degrees",
+        step=15.0,
     ),
 )
 
