@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations ablate calibrate invariance plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -82,6 +82,27 @@ _invtool() {
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform -l --layer --dtype --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
+      ;;
+    evaluate)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        --group) _invtool_words "all seen unseen"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --group -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     ablate)
       case $prev in

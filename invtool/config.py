@@ -72,6 +72,12 @@ class Activations(Subject):
 
 
 @dataclass(frozen=True)
+class Evaluate(Subject):
+    models: tuple[str, ...] = ("-",)
+    group: str = "all"  # that the table of several models shows
+
+
+@dataclass(frozen=True)
 class Invariance(Subject):
     layers: tuple[str, ...] = ("all",)
     tau: float = 0.1  # share of a unit's highest response, as the paper has it for AlexNet on faces

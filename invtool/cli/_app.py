@@ -26,6 +26,7 @@ COMMANDS = {
         "activations": "Record a network's activations on clean and transformed images.",
     },
     "Measure": {
+        "evaluate": "Measure accuracy within and across categories, and what is taken for what.",
         "ablate": "Find the activity from which on a network's units matter.",
         "calibrate": "Find the strength of a transform at which accuracy falls under a limit.",
         "invariance": "Measure how invariant each neuron is to a transform.",

@@ -239,7 +239,9 @@ class Reader:
         self.kind = str(file.attrs.get("invtool_kind", ""))
 
     def __contains__(self, name: str) -> bool:
-        return isinstance(self.file.get(name), h5py.Dataset)
+        """Whether there is such an array; a dimension that is nothing else is none."""
+        found = self.file.get(name)
+        return isinstance(found, h5py.Dataset) and not is_dimension(found)
 
     @property
     def steps(self) -> Steps:

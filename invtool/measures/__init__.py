@@ -7,6 +7,7 @@ from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
 from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
 from invtool.measures.category_sums import CategorySums, spread_units
+from invtool.measures.confusion import confusion
 from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
@@ -36,6 +37,7 @@ __all__ = [
     "activity_floor",
     "category_weights",
     "chosen_tau",
+    "confusion",
     "correlation",
     "defined_median",
     "group_accuracy",

@@ -40,10 +40,10 @@ def data(text: str) -> DataSpec:
     return spec
 
 
-def measuring(config: Subject) -> Path | None:
+def measuring(config: Subject, *, transform: bool = True) -> Path | None:
     """The file that `config.model` is, if any; raises where nothing could be measured on it.
 
-    A model on standard input can be looked into only later.
+    A model on standard input can be looked into only later. `transform` says that one is needed.
     """
     device(config.device)
     reference = references.parse(config.model)
@@ -62,7 +62,7 @@ def measuring(config: Subject) -> Path | None:
     if reference.path is None:
         if not config.data:
             raise UsageError(f"{config.model} does not tell its images; give --data")
-        if not config.transforms:
+        if transform and not config.transforms:
             raise UsageError(f"{config.model} was trained without a transform; give --transform")
     return reference.path
 

@@ -1,0 +1,227 @@
+"""What `invtool evaluate` has measured, as an HDF5 file of kind `evaluation` or as rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invtool.files import hdf5, tables
+from invtool.files.provenance import Steps
+from invtool.measures import (
+    GROUPS,
+    accuracy_interval,
+    group_accuracy,
+    group_indicator,
+    wilson_interval,
+)
+from invtool.measures.confusion import SIDES, confusion
+
+Array = NDArray[Any]
+Row = dict[str, Any]
+UNKNOWN = -1  # a number that a network does not tell
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network under every condition."""
+
+    name: str
+    conditions: list[str]  # the first is none
+    prediction: Array  # (condition, image)
+    label: Array  # (image,)
+    seen: Array | None  # (image,), not 0 where the category was seen transformed
+    seen_categories: Sequence[int] | None
+    facts: dict[str, Any]
+
+    @cached_property
+    def right(self) -> Array:
+        """Images answered right, (condition, group)."""
+        return np.round(np.nan_to_num(self.accuracy) * self.images).astype(np.int64)
+
+    @cached_property
+    def images(self) -> Array:
+        """(group,)"""
+        members = group_indicator(self.seen, len(self.label), np.zeros(1), np)
+        return np.asarray(members.sum(axis=1)).astype(np.int64)
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """Every array of the file that differs among networks, by name."""
+        found = {
+            "accuracy": self.accuracy,
+            "wilson": wilson_interval(self.right, np.broadcast_to(self.images, self.right.shape)),
+            "bootstrap": accuracy_interval(self.prediction, self.label, self.seen),
+            "confusion": self.confusion,
+            "prediction": self.prediction,
+        }
+        return found if self.seen is None else {**found, "seen": self.seen}
+
+    @cached_property
+    def accuracy(self) -> Array:
+        """(condition, group)"""
+        return np.asarray(group_accuracy(self.prediction, self.label, self.seen))
+
+    @cached_property
+    def confusion(self) -> Array:
+        """(condition, true group, predicted group, correct); NaN where nothing tells who was seen."""
+        if self.seen_categories is None:
+            return np.full((len(self.conditions), 2, 2, 2), np.nan)
+        total = max(self.facts["categories_total"], int(self.prediction.max()) + 1)
+        seen = np.array(self.seen_categories, np.int64)
+        return np.asarray(confusion(self.prediction, self.label, seen, total))
+
+
+DIMS = {
+    "accuracy": (("condition", "group"), "top-1 accuracy"),
+    "wilson": (("condition", "group", "bound"), "95 % interval of the accuracy over images"),
+    "bootstrap": (("condition", "group", "bound"), "95 % interval of the accuracy over categories"),
+    "confusion": (
+        ("condition", "true_group", "predicted_group", "correct"),
+        "share of the images of the true group",
+    ),
+    "prediction": (("condition", "image"), "category answered"),
+    "seen": (("image",), "1: category seen transformed in training"),
+}
+
+
+def write(out: hdf5.Writer, results: Sequence[Evaluation], index: Array) -> None:
+    """Fill a file of kind `evaluation`; several networks share a first axis, `network`."""
+    first = results[0]
+    out.array("condition", first.conditions, ("condition",), long_name="transform")
+    out.array("group", list(GROUPS), ("group",), long_name="images of which categories")
+    out.array("bound", ["lower", "upper"], ("bound",), long_name="ends of an interval")
+    out.array("label", first.label, ("image",), long_name="category number")
+    out.array("index", index, ("image",), long_name="number of the image in its data set")
+    lead: tuple[str, ...] = ()
+    if len(results) == 1:
+        for name, value in first.facts.items():
+            out.attribute(name, value)
+    else:
+        lead = ("network",)
+        _write_networks(out, results)
+    for name, (dims, long_name) in DIMS.items():
+        held = [result.arrays[name] for result in results if name in result.arrays]
+        if len(held) == len(results):
+            values = np.stack(held) if lead else held[0]
+            out.array(name, values, (*lead, *dims), long_name=long_name)
+
+
+def _write_networks(out: hdf5.Writer, results: Sequence[Evaluation]) -> None:
+    shared = results[0].facts
+    for name in ("categories_total", "categories", "data"):
+        out.attribute(name, shared[name])
+    out.array("network", [r.name for r in results], ("network",), long_name="networks")
+    for name, key, other in (
+        ("network_seen_categories", "seen_categories", UNKNOWN),
+        ("network_trained_with", "trained_with", ""),
+        ("network_seed", "model_seed", UNKNOWN),
+    ):
+        out.array(name, [r.facts.get(key, other) for r in results], ("network",), long_name=key)
+
+
+def tabulate(
+    target: Path, results: Sequence[Evaluation], group: str, form: str, steps: Steps
+) -> None:
+    """Write csv or json with a row a network, condition and group, or a table."""
+    if form == "table":
+        rows = list(_conditions(results[0]) if len(results) == 1 else _matrix(results, group))
+        title = f"{len(results[0].label):,} images, {results[0].facts['data']}"
+        if len(results) > 1:
+            title = f"Top-1 accuracy, {group} categories, {title}"
+        footer = "\n".join(_quadrants(results[0])) if len(results) == 1 else ""
+        tables.write(target, rows, form, steps, title=title, footer=footer)
+    else:
+        rows = [row for result in results for row in _rows(result)]
+        quadrants = [row for result in results for row in _quadrant_rows(result)]
+        facts = {name: results[0].facts[name] for name in ("data", "categories_total")}
+        told = {**facts, "confusion": quadrants}
+        tables.write(target, rows, form, steps, title="evaluation", facts=told)
+
+
+def _told(result: Evaluation) -> Row:
+    facts = result.facts
+    return {
+        "network": result.name,
+        "trained_with": facts.get("trained_with", ""),
+        "seen_categories": facts.get("seen_categories", float("nan")),
+        "seed": facts.get("model_seed", float("nan")),
+    }
+
+
+def _rows(result: Evaluation) -> Iterator[Row]:
+    arrays = result.arrays
+    for c, condition in enumerate(result.conditions):
+        for g, group in enumerate(GROUPS):
+            yield {
+                **_told(result),
+                "condition": condition,
+                "group": group,
+                "images": int(result.images[g]),
+                "right": int(result.right[c, g]),
+                "accuracy": float(result.accuracy[c, g]),
+                **_bounds("wilson", arrays["wilson"][c, g]),
+                **_bounds("bootstrap", arrays["bootstrap"][c, g]),
+            }
+
+
+def _bounds(name: str, bounds: Array) -> Row:
+    return {f"{name}_low": float(bounds[0]), f"{name}_high": float(bounds[1])}
+
+
+def _quadrant_rows(result: Evaluation) -> Iterator[Row]:
+    for c, condition in enumerate(result.conditions):
+        for t, p in np.ndindex(2, 2):
+            wrong, right = result.confusion[c, t, p]
+            if not np.isnan(wrong):
+                yield {
+                    "network": result.name,
+                    "condition": condition,
+                    "true_group": SIDES[t],
+                    "predicted_group": SIDES[p],
+                    "wrong": float(wrong),
+                    "right": float(right),
+                }
+
+
+def _conditions(result: Evaluation) -> Iterator[Row]:
+    """A row a condition: accuracy of each group that has images, and its interval over images."""
+    for c, condition in enumerate(result.conditions):
+        row: Row = {"condition": condition}
+        for g, group in enumerate(GROUPS):
+            if result.images[g]:
+                low, high = result.arrays["wilson"][c, g]
+                row |= {
+                    group: float(result.accuracy[c, g]),
+                    f"95 % {group}": f"{low:.3f}-{high:.3f}",
+                }
+        yield row
+
+
+def _quadrants(result: Evaluation) -> Iterator[str]:
+    """A sentence a condition and true group: what its images are taken for."""
+    for c, condition in enumerate(result.conditions):
+        for t, true in enumerate(SIDES):
+            shares = 100 * result.confusion[c, t]  # (predicted_group, correct)
+            if not np.isnan(shares).any():
+                other = 1 - t
+                yield (
+                    f"{condition}: {true} images are {shares[t, 1]:.1f} % right, {shares[t, 0]:.1f} %"
+                    f" taken for another {true} category, {shares[other, 0]:.1f} % for an {SIDES[other]} one"
+                ).replace("an seen", "a seen")
+
+
+def _matrix(results: Sequence[Evaluation], group: str) -> Iterator[Row]:
+    """A row a network, a column a condition."""
+    g = GROUPS.index(group)
+    for result in results:
+        told = _told(result)
+        yield {
+            "network": told["network"],
+            "trained with": told["trained_with"] or "none",
+            "seen": told["seen_categories"],
+            **{c: float(result.accuracy[n, g]) for n, c in enumerate(result.conditions)},
+        }
