@@ -147,7 +147,7 @@ def test_table_json_and_csv_say_the_same(run: Run) -> None:
         ["1", "0.000"],
     ]
     assert lines[5] == (
-        "blur:sigma=1: the first strength whose accuracy is under 0.1; of chance 0.500."
+        "blur:sigma=1: the first strength whose accuracy is under 0.1; of chance 1.000."
     )
     answer = json.loads(run(f"{BLUR} -f json")[1])
     assert answer["transform"] == "blur:sigma=1" and answer["limit"] == 0.1

@@ -46,7 +46,8 @@ def main(
             "--transform",
             "-t",
             metavar="NAME",
-            help="Transform whose strength is looked for, without a value: blur, white-noise, salt-pepper or rotate.",
+            help="Transform whose strength is looked for, without a value; there is no default: "
+            "blur, white-noise, salt-pepper or rotate.",
         ),
     ],
     model: Model = Calibrate.model,
