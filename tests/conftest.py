@@ -213,10 +213,41 @@ def write_model(path: Path, **changes: Any) -> Path:
     return write_safetensors(path, tensors, {k: json.dumps(v) for k, v in metadata.items()})
 
 
+def write_evaluation(path: Path, networks: int = 0) -> Path:
+    """Of one network, or of several along a first axis."""
+    rng = np.random.default_rng(0)
+    lead, more = ((networks,), ("network",)) if networks else ((), ())
+    sizes = {"condition": 2, "group": 3, "bound": 2, "image": 8, "correct": 2}
+    sizes |= {"true_group": 2, "predicted_group": 2}
+    with hdf5.create(path, "evaluation", STEPS[:1]) as out:
+        out.array("condition", ["none", "blur"], ("condition",))
+        out.array("group", ["all", "seen", "unseen"], ("group",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("label", np.arange(8) % 4, ("image",))
+        if networks:
+            names = [f"{n}.st" for n in range(networks)]
+            out.array("network", names, more)
+            out.array("network_seen_categories", np.arange(networks), more)
+            out.array("network_trained_with", ["blur"] * networks, more)
+            out.array("network_seed", np.zeros(networks, np.int64), more)
+        for name, dims in {
+            "accuracy": ("condition", "group"),
+            "wilson": ("condition", "group", "bound"),
+            "bootstrap": ("condition", "group", "bound"),
+            "confusion": ("condition", "true_group", "predicted_group", "correct"),
+        }.items():
+            out.array(name, rng.random((*lead, *(sizes[d] for d in dims))), (*more, *dims))
+        answers = rng.integers(0, 4, (*lead, 2, 8))
+        out.array("prediction", answers, (*more, "condition", "image"))
+        out.array("seen", np.ones((*lead, 8), np.uint8), (*more, "image"))
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
     "invariance": write_invariance,
     "ablation": write_ablation,
+    "evaluation": write_evaluation,
     "calibration": write_calibration,
 }

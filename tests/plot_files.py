@@ -11,6 +11,7 @@ from invtool.files import hdf5
 
 LAYERS = {"conv1": (4, 5, 5), "conv2": (8, 3, 3), "fc": (32,)}
 GROUPS = ["all", "seen", "unseen"]
+BOUNDS = ["lower", "upper"]
 TAUS = np.arange(0, 1.0001, 0.05)
 
 
@@ -43,6 +44,8 @@ def write_invariance(
             out.attribute("trained_with", trained)
         out.array("transform", list(transforms), ("transform",))
         out.array("group", ["all", "seen", "unseen"], ("group",))
+        if more:
+            out.array("bound", BOUNDS, ("bound",))
         out.array("seen", has_seen.astype("u1"), ("image",))
         if accuracy:
             conditions = ["none", *transforms]
@@ -114,6 +117,8 @@ def write_evaluation(
         out.attribute("data", "faces")
         out.array("condition", conditions, ("condition",))
         out.array("group", GROUPS, ("group",))
+        out.array("bound", BOUNDS, ("bound",))
+        out.array("label", np.arange(6), ("image",))
         if several:
             names = [f"{t or 'plain'}-{n}-{s}.st" for t, n, s in networks]
             out.array("network", names, ("network",))
@@ -127,6 +132,9 @@ def write_evaluation(
                 out.attribute(name, value)
         for name, values in stacked.items():
             out.array(name, values if several else values[0], (*lead, *dims[name]))
+        answers = np.zeros((len(networks), len(conditions), 6), np.int64)
+        kept = answers if several else answers[0]
+        out.array("prediction", kept, (*lead, "condition", "image"))
     return path
 
 
@@ -184,7 +192,9 @@ def write_ablation(
         out.array(
             "intact_accuracy", intact[:, None] * np.array([1, 1.05, 0.95]), ("condition", "group")
         )
-        out.file["chosen_tau"] = chosen
+        share = np.tile(1 - TAUS, (len(conditions), 1))
+        out.array("active_share", share, ("condition", "tau"))
+        out.array("chosen_tau", chosen, ())
     return path
 
 
@@ -201,6 +211,7 @@ def write_calibration(path: Path, *, found: bool = True, family: str = "blur") -
         out.attribute("categories_total", 100)
         out.attribute("data", "faces")
         out.array("strength", strength, ("step",), units="px")
+        out.array("bound", BOUNDS, ("bound",))
         out.array("accuracy", accuracy, ("step",))
         ends = (accuracy[:, None] + np.array([-0.04, 0.04])).clip(0, 1)
         out.array("wilson", ends, ("step", "bound"))

@@ -24,6 +24,7 @@ LAYERS = {
     },
     "invariance": {"fc0": ("transform", "group", "unit")},
     "ablation": {},
+    "evaluation": {},
     "calibration": {},
 }
 

@@ -31,6 +31,10 @@ from invtool.stages import verify
         ("activations", "activations, image 12, condition 2, layer 2"),
         ("invariance", "invariance, transform 1, group 3, layer 2"),
         ("ablation", "ablation, tau 3, mode 2, condition 2, group 3"),
+        (
+            "evaluation",
+            "evaluation, condition 2, group 3, bound 2, true_group 2, predicted_group 2, correct 2, image 8",
+        ),
         ("calibration", "calibration, step 3, bound 2"),
     ],
 )
@@ -80,6 +84,7 @@ BAD = [
     ("invariance", _set("layers/fc1/active_images", (0, 1, 2), -1), "active_images holds -1"),
     ("invariance", _set("layers/fc1/active_units", (0, 1), -1), "active_units holds -1"),
     ("calibration", _set("accuracy", 1, 2), "accuracy holds 2"),
+    ("evaluation", _set("confusion", (0, 0, 1, 0), 1.5), "confusion holds 1.5; floats in 0..1"),
     ("ablation", _set("tau", 2, 1.5), "tau holds 1.5; shares in 0..1 are wanted"),
     ("ablation", _set("accuracy", (1, 0, 2), -0.5), "accuracy holds -0.5; floats in 0..1 or NaN"),
     ("ablation", _set("chosen_tau", (), 2), "chosen_tau holds 2; floats in 0..1 or NaN are wanted"),

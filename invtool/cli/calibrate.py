@@ -46,6 +46,7 @@ def main(
             "--transform",
             "-t",
             metavar="NAME",
+            show_default=False,
             help="Transform whose strength is looked for, without a value; there is no default: "
             "blur, white-noise, salt-pepper or rotate.",
         ),

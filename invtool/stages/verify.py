@@ -143,7 +143,9 @@ def _sizes(file: hdf5.Reader) -> list[str]:
     sizes: dict[str, int] = {}
     for array in formats.KINDS[file.kind]:
         if "*" not in array.path and array.path in file:
-            sizes |= dict(zip(array.dims, file.dataset(array.path).shape, strict=True))
+            shape = file.dataset(array.path).shape
+            lead = ("network",) * (array.networks and len(shape) > len(array.dims))
+            sizes |= dict(zip((*lead, *array.dims), shape, strict=True))
     sizes["layer"] = len(file.layers())
     return [f"{dim} {size}" for dim, size in sizes.items() if size]
 
