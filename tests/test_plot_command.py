@@ -575,3 +575,14 @@ def test_results_of_one_name_in_two_folders_are_told_apart(folder: Path, tmp_pat
 
 def named(*paths: Path) -> Any:
     return picture(Plot("layers"), *paths).panels
+
+
+def test_accuracy_says_how_it_rises(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The files' across-category accuracy is 0.1 + 0.8 k / 100: a line."""
+    files = [write_invariance(tmp_path / f"{k}.h5", seen=k, accuracy=True) for k in (5, 20, 50, 80)]
+    code, out, _ = runner(capfd)("plot --kind accuracy -f text", *files)
+    text = " ".join(out.split())
+    assert code == 0 and "across rises as a line with R2 1.00" in text
+    assert "difference of AIC -" in text
+    _, out, _ = runner(capfd)("plot --kind accuracy -f text", *files[:2])
+    assert "rises" not in out

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from invtool.config import Plot
+from invtool.measures import rise
 from invtool.plots.colors import COLORS, FAINT
 from invtool.plots.panels import Line, Lines, Look, Plane, Point
 from invtool.stages.plot_networks import (
@@ -64,7 +67,24 @@ def accuracy(config: Plot, results: Sequence[Result]) -> Picture:
         place="seen_categories" if by_count else "transform",
         wide=True,
     )
-    return Picture(drawing, spread(results, points))
+    notes = [*spread(results, points), *(_rises(compared) if by_count else [])]
+    return Picture(drawing, notes)
+
+
+def _rises(compared: Sequence[Family]) -> list[str]:
+    """Whether the across-category accuracy of each transform rises as a line or as a logarithm."""
+    told = []
+    for family in compared:
+        found = [(r.seen or 0, r.right(family.transform, "unseen")) for r in family.networks]
+        try:
+            law = rise(*map(np.array, zip(*found, strict=True)))
+        except ValueError:  # too few counts to tell
+            continue
+        told.append(
+            f"{family.title}: across rises as a line with R2 {law.linear.r2:.2f}, as a logarithm with"
+            f" {law.logarithmic.r2:.2f} (difference of AIC {law.preference:+.1f}, above 0 for the logarithm)."
+        )
+    return told
 
 
 def _by_count(family: Family, name: str) -> Line:
