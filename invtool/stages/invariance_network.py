@@ -40,29 +40,29 @@ def run(config: Invariance, model: Path, target: Path, form: str) -> None:
     if len(subject.specs) == 1:
         raise UsageError("only untransformed images; give --transform")
     layers = select(subject.network.layers, config.layers)
-    tau = _tau(config, subject)
-    steps = provenance.step(
-        config={**asdict(config), "tau": tau}, inputs=subject.inputs, device=str(subject.device)
-    )
-    passes = _Passes(
-        subject,
-        layers,
-        _devices.batch_size(config.batch_size, list(layers), subject.device),
-        config.seed,
-    )
-    told = replace(config, tau=tau)
-    maxima = _Maxima() if tau else None
-    prediction = passes.run("highest responses, pass 1 of 2", maxima) if maxima else None
-    images = _images(told, subject, layers, prediction)
-    totals = _Totals(passes, images, maxima, config.tau_grid)
-    answered = passes.run("invariance, pass 2 of 2" if maxima else "invariance", totals)
-    if prediction is None:
-        images = _images(told, subject, layers, answered)
-    scores = totals.scores(layers)
+    told = replace(config, tau=_tau(config, subject))
+    steps = provenance.step(config=asdict(told), inputs=subject.inputs, device=str(subject.device))
+    images, scores = measure(told, subject, layers)
     if form == "h5":
         write(target, scores, images, steps)
     else:
         tabulate(target, scores, images, form, steps)
+
+
+def measure(
+    config: Invariance, subject: Subject, layers: Sequence[Layer]
+) -> tuple[Images, Iterator[tuple[str, Score]]]:
+    """What is known of the images, and each layer's name and score."""
+    size = _devices.batch_size(config.batch_size, list(layers), subject.device)
+    passes = _Passes(subject, layers, size, config.seed)
+    maxima = _Maxima() if config.tau else None
+    prediction = passes.run("highest responses, pass 1 of 2", maxima) if maxima else None
+    images = _images(config, subject, layers, prediction)
+    totals = _Totals(passes, images, maxima, config.tau_grid)
+    answered = passes.run("invariance, pass 2 of 2" if maxima else "invariance", totals)
+    if prediction is None:
+        images = _images(config, subject, layers, answered)
+    return images, totals.scores(layers)
 
 
 def _images(
