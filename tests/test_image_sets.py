@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from small import write_set
 
 from invtool.data import embedded, folders, sources
 from invtool.data.sets import TEST, TRAIN, ImageSet
@@ -425,3 +426,10 @@ def test_sources_know_every_spec() -> None:
     assert set(embedded.DRAWERS) == {"faces", "objects"}
     assert sources.MOST_CATEGORIES > 22_000  # all of ImageNet
     assert os.environ["INVTOOL_DATA"]
+
+
+def test_a_mapped_file_gives_back_what_was_read(tmp_path: Path) -> None:
+    images = open_data(str(write_set(tmp_path / "a.h5")))
+    before = np.array(images.image)
+    images.release()
+    np.testing.assert_array_equal(images.image, before)

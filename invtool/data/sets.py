@@ -1,5 +1,6 @@
 """An image set in memory, or mapped into it."""
 
+import mmap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,15 @@ class ImageSet:
     categories: list[str]
     spec: str
     steps: Steps = field(default_factory=list)
+
+    def release(self) -> None:
+        """Give back the memory of a mapped file's pages that were read; they can be read again.
+
+        Else the images of a file, however many, would stay resident one after the other.
+        """
+        mapped = getattr(self.image, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def indices(self, split: int, limit: int | None = None) -> NDArray[np.int64]:
         """Numbers of the images of a split, ascending.

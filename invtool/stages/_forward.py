@@ -51,6 +51,7 @@ def conditions(
     """Batches of every condition: (condition, first image, (image, channel, height, width) float)."""
     for first in range(0, len(index), batch_size):
         part, number = on_device(images, index[first : first + batch_size], device)
+        images.release()
         clean = part.float()
         for condition, transform in enumerate(transforms):
             yield condition, first, transform(clean, seed=seed, index=number)

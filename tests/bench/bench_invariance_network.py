@@ -11,15 +11,17 @@ from typing import Any
 
 from bench_ablate import BATCH, forward, opened, prepared
 from measure import Table, in_own_process, in_turns, main, peak_memory
+from small_cnn import SIDE
 
 from invtool.config import Invariance
 from invtool.models.capture import select
 from invtool.stages import invariance_network
-from invtool.stages._subject import Subject
+from invtool.stages._subject import Subject, prepare
 
 TARGET, MEMORY_TARGET = 1.15, 1.1
 CASES = [("blocks", "penultimate"), ("blocks", "all"), ("blocks:filters=16", "all")]
 PASSES = 2
+NARROW = "blocks:filters=2"
 
 
 def measured(quick: bool) -> list[Table]:
@@ -56,7 +58,12 @@ def scores(subject: Subject, layers: str) -> None:
 
 
 def memory(images: int) -> Table:
-    few, many = (in_own_process(peak_of, count) / 1e6 for count in (images, 10 * images))
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (images, 10 * images):
+            opened(NARROW, Path(folder), count)  # writes the file
+        few, many = (
+            in_own_process(peak_of, f"{folder}/{count}.h5") / 1e6 for count in (images, 10 * images)
+        )
     table = Table("peak memory of a narrow network's layers, MB")
     met = "yes" if many / few <= MEMORY_TARGET else "no"
     table.rows.append(
@@ -71,11 +78,12 @@ def memory(images: int) -> Table:
     return table
 
 
-def peak_of(count: int) -> int:
-    """Peak memory of this process for so many images."""
-    with tempfile.TemporaryDirectory() as folder:
-        subject = opened("blocks:filters=2", Path(folder), count)
-        return peak_memory(lambda: scores(subject, "all"))
+def peak_of(source: str) -> int:
+    """Peak memory of this process for the images of the file."""
+    told = Invariance(
+        NARROW, source, ("rot90",), untrained=True, size=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3
+    )
+    return peak_memory(lambda: scores(prepare(told, Path("-")), "all"))
 
 
 if __name__ == "__main__":
