@@ -83,6 +83,29 @@ def test_a_unit_with_a_negative_response_is_nan_and_is_told():
     assert np.isnan(result.invariance[:, 2]).all()
 
 
+def test_a_negative_response_does_not_overflow_at_tau_0():
+    clean, moved, _ = responses(1)
+    clean[3, 2] = moved[3, 2] = -1e9
+    found = invariance(clean, moved)[0]
+    assert np.isnan(found).tolist() == [True, False, True, False, False, False]
+
+
+def test_every_tile_is_shown_with_what_it_adds():
+    clean, moved, seen = responses(3, images=70, units=1100)
+    half, active = np.full_like(clean, np.nan), np.full_like(clean, np.nan)
+
+    def each(rows, units, h, member):
+        half[rows, units], active[rows, units] = h, member
+
+    total = InvarianceAccumulator(peak(clean, moved), tau=TAU)
+    total.update(clean, moved, seen, each)
+    result = total.result()
+    np.testing.assert_array_equal(active.sum(axis=0), result.active_images[0])
+    with np.errstate(invalid="ignore"):
+        mean = 2 * half.sum(axis=0, dtype=np.float64) / active.sum(axis=0)
+    np.testing.assert_allclose(mean, result.invariance[0], atol=1e-6)
+
+
 def test_an_empty_group_is_nan_and_never_0():
     clean, moved, _ = responses(2)
     nobody = np.zeros(len(clean), np.uint8)

@@ -20,6 +20,7 @@ from invtool.measures.invariance import (
 )
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.rise import Law, Rise, rise
+from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MedianSpread",
     "NotFiniteError",
     "Rise",
+    "TauGrid",
     "TopImages",
     "accuracy_interval",
     "activity_floor",

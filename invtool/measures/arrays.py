@@ -72,6 +72,21 @@ def computable(values: Array, xp: Any) -> Array:
     return xp.astype(values, xp.float32)
 
 
+def summed(weights: Array, values: Array) -> Array:
+    """`weights @ values`, (group, unit), from (group, image) and (image, unit), for a few groups.
+
+    numpy hands so small a product to the threads of its linear algebra, which wait for each other
+    far longer than it takes: on a busy machine a hundred times.
+
+    >>> summed(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[2.0], [3.0]]))
+    array([[2.],
+           [5.]])
+    """
+    if isinstance(values, np.ndarray):
+        return np.einsum("gi,iu->gu", weights, values)
+    return weights @ values
+
+
 def host(array: Array) -> NDArray[Any]:
     """The values as a numpy array, brought from an accelerator where they lie on one."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

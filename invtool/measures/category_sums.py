@@ -53,13 +53,28 @@ class CategorySums:
         highest = xp.maximum(a, b)
         active = xp.astype(highest > self._floor, a.dtype)
         h = 2 * xp.minimum(a, b) * active / xp.maximum(a + b, self._floor)
-        present, row = np.unique(category, return_inverse=True)
-        member = xp.asarray(row == np.arange(len(present))[:, None], device=device(a))
-        member = xp.astype(member, a.dtype)  # (category, image)
-        self.total[present] += host(member @ h)
-        self.count[present] += host(member @ active)
+        self.add(h, active, category)
+
+    def add(
+        self, h: Array, active: Array, category: NDArray[Any], units: slice = slice(None)
+    ) -> None:
+        """Add h_k(x), and 1 for who is in A_k, 0 for who is not: both (image, unit), of some units."""
+        for total, values in ((self.total, h), (self.count, active)):
+            if isinstance(values, np.ndarray):  # faster, image by image, than any way to group them
+                for number, row in zip(category, values, strict=True):
+                    total[number, units] += row
+            else:
+                present, member = _members(category, values)
+                total[present, units] += host(member @ values)
 
     def merge(self, other: "CategorySums") -> None:
         """Add what another one, of the same units and categories, has seen of other images."""
         self.total += other.total
         self.count += other.count
+
+
+def _members(category: NDArray[Any], like: Array) -> tuple[NDArray[Any], Array]:
+    """Categories that are present, and (category, image) of ones and zeros on the device of `like`."""
+    present, number = np.unique(category, return_inverse=True)
+    member = number == np.arange(len(present))[:, None]
+    return present, namespace(like).asarray(member, dtype=like.dtype, device=device(like))

@@ -13,13 +13,16 @@ neither negative, |a - b| = max - min and a + b = max + min, so that
 which has nothing to cancel, and in which the maximum cancels: it decides only who is in A_k.
 """
 
+from collections.abc import Callable
 from functools import reduce
 from math import prod
 from typing import NamedTuple
 
 from invtool.measures.ablation import activity_floor
-from invtool.measures.arrays import Array, Scratch, computable, namespace, tiles
+from invtool.measures.arrays import Array, Scratch, computable, namespace, summed, tiles
 from invtool.measures.groups import GROUPS, group_indicator
+
+Tile = Callable[[slice, slice, Array, Array], None]
 
 
 class InvarianceResult(NamedTuple):
@@ -98,56 +101,57 @@ class InvarianceAccumulator:
         self._negative = self.peak < 0
         self._scratch = Scratch()
 
-    def update(self, clean: Array, transformed: Array, seen: Array | None = None) -> Array:
+    def update(
+        self,
+        clean: Array,
+        transformed: Array,
+        seen: Array | None = None,
+        each: Tile = lambda rows, units, half, active: None,
+    ) -> Array:
         """Add a batch: responses (image, unit...) to the images and to their transforms.
 
         `seen` is (image,), not 0 where the image's category was transformed in training.
+        `each(rows, units, h / 2, active)` is shown every tile, (image, unit), as it is added; both
+        are 0 for what is not in A_k, and lie in memory that the next tile takes.
         Returns the number of units that are active in each image, (image,).
         Raises ValueError for shapes that do not fit and for responses that are not finite.
         """
         xp = namespace(clean, transformed)
-        images, *shape = clean.shape
-        if clean.shape != transformed.shape or tuple(shape) != self._shape:
-            raise ValueError(
-                f"responses {tuple(clean.shape)} and {tuple(transformed.shape)} want the same"
-                f" images and units {self._shape}"
-            )
-        flat = (images, prod(shape))
-        clean, transformed = xp.reshape(clean, flat), xp.reshape(transformed, flat)
+        clean, transformed = laid_flat(clean, transformed, self._shape)
+        images = clean.shape[0]
         everyone, *split = group_indicator(seen, images, self.peak, xp)
         known = seen is not None
         weights = xp.stack(split) if known else everyone[None, :]
         kinds = slice(1, 3) if known else slice(0, 1)
         active_units = xp.zeros_like(everyone)
         for rows, units in tiles(clean):
-            active_units[rows] += self._add(
-                computable(clean[rows, units], xp),
-                computable(transformed[rows, units], xp),
-                weights[:, rows],
-                (kinds, units),
+            half, active = self._tile(
+                computable(clean[rows, units], xp), computable(transformed[rows, units], xp), units
             )
+            self._sum[kinds, units] += summed(weights[:, rows], half)
+            self._count[kinds, units] += summed(weights[:, rows], active)
+            active_units[rows] += xp.sum(active, axis=1)
+            each(rows, units, half, active)
         return xp.astype(active_units, xp.int64)
 
-    def _add(self, a: Array, b: Array, weights: Array, at: tuple[slice, slice]) -> Array:
-        """Add one tile; in-place arithmetic keeps its temporaries few enough for the cache."""
+    def _tile(self, a: Array, b: Array, units: slice) -> tuple[Array, Array]:
+        """h / 2 and who is in A_k; arithmetic in place keeps temporaries few enough for the cache."""
         xp = namespace(a, b)
-        units = at[1]
         floor = self._floor[units]
-        score = xp.minimum(a, b, **self._scratch.out(0, a))
+        half = xp.minimum(a, b, **self._scratch.out(0, a))
         total = xp.maximum(a, b, **self._scratch.out(1, a))
-        if not xp.min(score) >= 0:  # negative, or NaN
-            low = xp.min(score, axis=0)
+        if not xp.min(half) >= 0:  # negative, or NaN
+            low = xp.min(half, axis=0)
             _check_finite(low, units.start)
             self._negative[units] |= low < 0
+            half = xp.maximum(half, xp.zeros_like(low))  # without meaning, but no overflow
         active = xp.astype(
-            xp.greater(total, floor, **self._scratch.out(2, a)), score.dtype, copy=False
+            xp.greater(total, floor, **self._scratch.out(2, a)), half.dtype, copy=False
         )
-        total += score
-        score *= active
-        score /= xp.maximum(total, floor, **self._scratch.out(1, a))
-        self._sum[at] += weights @ score
-        self._count[at] += weights @ active
-        return active @ xp.ones_like(floor)
+        total += half
+        half *= active
+        half /= xp.maximum(total, floor, **self._scratch.out(1, a))
+        return half, active
 
     def merge(self, other: "InvarianceAccumulator") -> None:
         """Add what another accumulator with the same peak and tau has seen of other images."""
@@ -163,21 +167,38 @@ class InvarianceAccumulator:
     def result(self) -> InvarianceResult:
         """I_k, #A_k and the negative units, of everything added so far."""
         xp = namespace(self.peak)
-        total, count = _by_group(self._sum), _by_group(self._count)
-        defined = (count > 0) & ~self._negative
-        mean = 2 * total / xp.where(defined, count, xp.full_like(count, float("nan")))
+        total, count = by_group(self._sum), by_group(self._count)
         shape = (len(GROUPS), *self._shape)
         return InvarianceResult(
-            xp.reshape(mean, shape),
+            xp.reshape(coefficient(total, count, self._negative), shape),
             xp.reshape(xp.astype(count, xp.int64), shape),
             xp.reshape(self._negative, self._shape),
         )
 
 
-def _by_group(sums: Array) -> Array:
-    """(group, unit) from sums over unknown, seen and unseen images."""
+def laid_flat(clean: Array, transformed: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Both as (image, unit); ValueError unless both are (image, unit...) with units of that shape."""
+    xp = namespace(clean, transformed)
+    if clean.shape != transformed.shape or tuple(clean.shape[1:]) != shape:
+        raise ValueError(
+            f"responses {tuple(clean.shape)} and {tuple(transformed.shape)} want the same"
+            f" images and units {shape}"
+        )
+    flat = (clean.shape[0], prod(shape))
+    return xp.reshape(clean, flat), xp.reshape(transformed, flat)
+
+
+def by_group(sums: Array) -> Array:
+    """(group, ..., unit) from sums over unknown, seen and unseen images, (kind, ..., unit)."""
     xp = namespace(sums)
-    return xp.concat([xp.sum(sums, axis=0)[None, :], sums[1:, :]])
+    return xp.concat([xp.sum(sums, axis=0)[None, ...], sums[1:, ...]])
+
+
+def coefficient(total: Array, count: Array, negative: Array) -> Array:
+    """I_k from sums of h / 2 and numbers of images, (..., unit); NaN for none, and where negative."""
+    xp = namespace(total)
+    defined = (count > 0) & ~negative
+    return 2 * total / xp.where(defined, count, xp.full_like(count, float("nan")))
 
 
 def invariance(

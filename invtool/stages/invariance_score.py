@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invtool.measures import CategorySums, InvarianceAccumulator
+from invtool.measures import CategorySums, InvarianceAccumulator, TauGrid
 from invtool.measures.arrays import host
 
 Array = NDArray[Any]
@@ -78,25 +78,31 @@ class UnitScores:
     def __init__(
         self, peak: Array, sample: NDArray[np.int64], *, tau: float, categories: int, grid: bool
     ):
-        self.sample = sample
+        self.sample = np.sort(sample)
         self.main = InvarianceAccumulator(peak, tau=tau)
-        self.grid = [InvarianceAccumulator(peak, tau=each) for each in TAU_GRID] if grid else []
-        self.sums = CategorySums(peak[sample], tau=tau, categories=categories)
+        self.grid = TauGrid(peak, TAU_GRID) if grid else None
+        self.sums = CategorySums(peak[self.sample], tau=tau, categories=categories)
 
     def update(self, clean: Array, moved: Array, seen: Array | None, category: Array) -> Array:
         """Add responses (image, unit) and those to the transforms; active units, (image,)."""
-        active = host(self.main.update(clean, moved, seen))  # refuses what is not finite
-        for each in self.grid:
-            each.update(clean, moved, seen)
-        if len(self.sample):
-            self.sums.update(clean[:, self.sample], moved[:, self.sample], category)
-        return active
+
+        def sampled(rows: slice, units: slice, half: Array, active: Array) -> None:
+            first, last = np.searchsorted(self.sample, (units.start, units.stop))
+            if last > first:
+                own = self.sample[first:last] - units.start
+                h, held = 2 * half[:, own], active[:, own]
+                self.sums.add(h, held, category[rows], slice(first, last))
+
+        counted = host(self.main.update(clean, moved, seen, sampled))  # refuses what is not finite
+        if self.grid:
+            self.grid.update(clean, moved, seen)
+        return counted
 
 
 def score(units: Sequence[UnitScores], active_units: Array, top1: Array) -> Score:
     """One block's score from what each transform's UnitScores hold."""
     results = [each.main.result() for each in units]
-    grids = [[host(at.result().invariance) for at in each.grid] for each in units]
+    grids = [host(each.grid.invariance()) for each in units if each.grid]
     return Score(
         np.stack([host(r.invariance) for r in results]),
         np.stack([host(r.active_images) for r in results]),
@@ -105,5 +111,5 @@ def score(units: Sequence[UnitScores], active_units: Array, top1: Array) -> Scor
         active_units,
         np.stack([each.sums.total for each in units]),
         np.stack([each.sums.count for each in units]),
-        np.stack([np.stack(grid) for grid in grids], axis=1) if grids[0] else None,
+        np.stack(grids, axis=1) if grids else None,
     )
