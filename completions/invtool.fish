@@ -143,7 +143,7 @@ complete -c invtool -n __fish_use_subcommand -a invariance -d 'Measure how invar
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -s o -l output -r -d 'Output; \'-\' (the default) is standard output.'
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -s l -l layer -x -a 'all penultimate' -d 'Layers to use, by name or pattern; \'penultimate\' and \'all\' are words; may be repeated.'
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -l tau -x -d 'A unit is active above this share of its highest response, 0 <= tau < 1; or \'auto\' (ablates a model\'s penultimate layer), or an ablation file. [default: 0.1]'
-complete -c invtool -n '__fish_seen_subcommand_from invariance' -l tau-grid -d 'Keep I_k of every unit at every tau of 0, 0.05, ..., 0.95, in no further pass.'
+complete -c invtool -n '__fish_seen_subcommand_from invariance' -l tau-grid -d 'Keep I_k of every unit at every tau of 0, 0.05, ..., 0.95, in the same two passes.'
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -l rectify -d 'Take responses below 0 as 0: networks without ReLU.'
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -l resamples -x -d 'Resamples of the categories, for intervals and the permutation test; 0 for none. [default: 1000; x>=0]'
 complete -c invtool -n '__fish_seen_subcommand_from invariance' -s d -l data -r -a 'faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:' -d 'Images: faces, cifar10, folder:PATH, an images file, ...; the test images are used. [default: (the model\'s own)]'

@@ -1,6 +1,8 @@
 """`invtool invariance MODEL`: the numbers of the file's route, in passes over the images alone."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from invtool.stages import invariance_network, invariance_score
 
 TINY = "train -d small.h5 -n py:nets:make --epochs 1 --batch-size 8 --threads 1"
 BOTH = "-t blur:sigma=1 -t white-noise:sigma=40"
+NAMED = "invariance py:signed:{} --untrained --size 8 -d small.h5 --mean 0,0,0 --std 1,1,1"
 SIGNED = """
 from torch import nn
 
@@ -28,6 +31,15 @@ def signed(categories=4, channels=3):
 def lost(categories=4, channels=3):
     network = signed(categories, channels)
     nn.init.constant_(network[0].bias, float("nan"))
+    return network
+
+def endless(categories=4, channels=3):
+    # Infinite after a ReLU, finite again after what follows.
+    network = nn.Sequential(
+        nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, categories),
+    )
+    nn.init.constant_(network[0].bias, float("inf"))
     return network
 """
 
@@ -136,8 +148,84 @@ def test_tau_0_takes_one_pass_and_others_two(
     assert len(shown) == 3
 
 
+def test_tau_0_and_every_tau_besides_take_two_passes(run: Run, folder: Path) -> None:
+    assert run(f"invariance model.st {BOTH} --tau 0 --tau-grid -o zero-grid.h5")[0] == 0
+    there, here = read("file.h5"), read("zero-grid.h5")
+    key = "layers/2/invariance"
+    np.testing.assert_allclose(here[f"{key}_by_tau"], there[f"{key}_by_tau"], atol=2e-6)
+    np.testing.assert_allclose(here[key], here[f"{key}_by_tau"][0], atol=2e-6)
+
+
+@pytest.mark.parametrize("tau", ["0", "0.1"])
+def test_an_infinite_response_is_refused_in_one_pass_as_in_two(run: Run, tau: str) -> None:
+    code, _, err = run(f"{NAMED.format('endless')} -t blur -l 1 --tau {tau} -o endless.h5")
+    assert code == 1 and "layer '1' of py:signed:endless gives inf" in err
+
+
+def test_it_measures_in_bf16_what_the_network_computes_in_it(run: Run, folder: Path) -> None:
+    assert run("invariance model.st --precision bf16 -o bf16.h5")[0] == 0
+    there, here = read("file.h5"), read("bf16.h5")
+    np.testing.assert_allclose(here["layers/2/median"][0], there["layers/2/median"][0], atol=0.05)
+
+
+def test_without_resamples_there_are_no_intervals(run: Run, folder: Path) -> None:
+    for source in ("a.h5", f"model.st {BOTH}"):
+        assert run(f"invariance {source} --resamples 0 -o none.h5 --overwrite")[0] == 0
+        found = read("none.h5")
+        assert "accuracy_interval" not in found and "accuracy" in found
+        assert np.isnan(found["layers/2/median_interval"]).all()
+        assert np.isnan(found["layers/2/coincide"]).all()
+
+
+def test_the_seed_draws_other_resamples_by_both_routes(run: Run, folder: Path) -> None:
+    few = "--resamples 20 --overwrite -o"  # more draw the same extremes of so few categories
+    for seed in (1, 2):
+        assert run(f"invariance a.h5 --seed {seed} {few} seed-file.h5")[0] == 0
+        assert run(f"invariance model.st -t blur:sigma=1 --seed {seed} {few} seed.h5")[0] == 0
+        there, here = read("seed-file.h5"), read("seed.h5")
+        for name in ("median_interval", "coincide"):
+            key = f"layers/2/{name}"
+            np.testing.assert_allclose(here[key][0], there[key][0], atol=2e-6)
+    assert run(f"invariance a.h5 --seed 1 {few} seed-file.h5")[0] == 0
+    first = read("seed-file.h5")
+    assert not np.array_equal(first["layers/2/coincide"], there["layers/2/coincide"])
+    np.testing.assert_array_equal(first["layers/2/median"], there["layers/2/median"])
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        ("-t blur:sigma=1 --limit 8", 0, ""),
+        ("-t blurr", 2, "did you mean 'blur'"),
+        ("--device none", 2, "no device 'none'"),
+        ("-d -", 2, "cannot both come from standard input"),
+    ],
+)
+def test_a_model_on_standard_input(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, why: str
+) -> None:
+    """Told from activations by what it holds; refused as one that is named."""
+    with Path("model.st").open() as model:
+        monkeypatch.setattr("sys.stdin", model)
+        with descriptor(0, model.fileno()):
+            found, _, err = run(f"invariance - {options} -q -o piped.h5")
+    assert found == code and why in err and len(err.splitlines()) <= 1
+
+
+@contextmanager
+def descriptor(number: int, other: int) -> Iterator[None]:
+    """File descriptor `number` is `other` for a while."""
+    kept = os.dup(number)
+    os.dup2(other, number)
+    try:
+        yield
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+
+
 def test_negative_responses_are_named_and_can_be_rectified(run: Run, folder: Path) -> None:
-    line = f"invariance py:signed:signed --untrained --size 8 -d small.h5 {BOTH} --mean 0,0,0 --std 1,1,1"
+    line = f"{NAMED.format('signed')} {BOTH}"
     code, _, err = run(f"{line} -l 1 -o signed.h5")
     assert code == 0 and "respond below 0" in err and "--rectify takes that as 0" in err
     assert np.isnan(read("signed.h5")["layers/1/invariance"]).any()
@@ -187,7 +275,7 @@ def test_tau_comes_from_an_ablation(run: Run, folder: Path) -> None:
         (
             "invariance py:signed:lost --untrained --size 8 -d small.h5 -t blur --mean 0,0,0 --std 1,1,1",
             1,
-            "NaN",
+            "layer '1' of py:signed:lost gives nan",
         ),
     ],
 )

@@ -68,7 +68,7 @@ def main(
         bool,
         typer.Option(
             "--tau-grid",
-            help="Keep I_k of every unit at every tau of 0, 0.05, ..., 0.95, in no further pass.",
+            help="Keep I_k of every unit at every tau of 0, 0.05, ..., 0.95, in the same two passes.",
         ),
     ] = Invariance.tau_grid,
     rectify: Annotated[
@@ -107,8 +107,8 @@ def main(
     that activate it with or without the transform, of 2 min(a, b) / (a + b), where a and b are its
     responses to the image and to its transform. 1 never changes, 0 never responds to both. For all
     images, those of categories that were seen transformed in training, and the unseen. The paper
-    found tau 0.1 for AlexNet on faces and 0.05 on ImageNet. Options from --data to --precision are
-    for a network.
+    found tau 0.1 for AlexNet on faces and 0.05 on ImageNet. Options from --data to --precision, all
+    but --seed, are for a network.
 
     The table has a row a layer, transform and group: the number of units; those silent for all
     images; those undefined, as no image of the group activates them; median of I_k over the rest,
@@ -162,7 +162,7 @@ def main(
 
 NETWORK = (
     *("data", "transform", "weights", "untrained", "size", "mean", "std", "limit"),
-    *("seed", "device", "batch_size", "precision"),
+    *("device", "batch_size", "precision"),
 )
 
 

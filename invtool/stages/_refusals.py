@@ -78,9 +78,6 @@ def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:
         streams.check_source(path)
         options_of_network(config.model, told)
         return path
-    if path == streams.STDIO:
-        streams.check_source(path)
-        return path
     return measuring(config)
 
 

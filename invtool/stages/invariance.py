@@ -107,21 +107,24 @@ def images_of(
     facts: dict[str, Any],
 ) -> Images:
     """What both routes, a file and a network, know of their images."""
-    known = prediction is not None
+    interval = None
+    if prediction is not None and config.resamples:
+        interval = accuracy_interval(
+            prediction, label, seen, resamples=config.resamples, seed=config.seed
+        )
     return Images(
         source,
         conditions,
         label,
         seen,
         group_indicator(seen, len(label), np.zeros(1), np) != 0,
-        group_accuracy(prediction, label, seen) if known else None,
-        accuracy_interval(prediction, label, seen, resamples=max(config.resamples, 1))
-        if known
-        else None,
+        None if prediction is None else group_accuracy(prediction, label, seen),
+        interval,
         facts,
         config.tau,
         config.rectify,
         config.resamples,
+        config.seed,
         config.tau_grid,
     )
 

@@ -3,8 +3,8 @@
 The images pass the network twice. The first pass finds each unit's highest response, the second adds
 h up over A_k. Both sums are exact, and no single pass could be: h itself does not depend on the
 highest response, but whether an image is in A_k does, and the very last image may raise it. Only at
-tau = 0, where every response above 0 is active whatever the highest is, one pass is enough. The older
-top-1 % score ranks all images at once, in memory that grows with them, and is not given here.
+tau = 0, where every response above 0 is active whatever the highest is, one pass is enough, unless I_k
+is wanted at every tau besides. The older top-1 % score ranks all images at once, in memory that grows with them, and is not given here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,8 @@ from torch import Tensor
 from invtool.config import Invariance
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import messages, provenance
-from invtool.measures import NotFiniteError, spread_units
+from invtool.measures import NotFiniteError, peak, spread_units
+from invtool.measures.arrays import host, namespace
 from invtool.models.capture import Layer, capturing, select
 from invtool.stages import _devices
 from invtool.stages._subject import Subject, facts, prepare
@@ -54,8 +55,8 @@ def measure(
 ) -> tuple[Images, Iterator[tuple[str, Score]]]:
     """What is known of the images, and each layer's name and score."""
     size = _devices.batch_size(config.batch_size, list(layers), subject.device)
-    passes = _Passes(subject, layers, size, config.seed)
-    maxima = _Maxima() if config.tau else None
+    passes = _Passes(subject, layers, size, config.seed, config.rectify)
+    maxima = _Maxima() if config.tau or config.tau_grid else None
     prediction = passes.run("highest responses, pass 1 of 2", maxima) if maxima else None
     images = _images(config, subject, layers, prediction)
     totals = _Totals(passes, images, maxima, config.tau_grid)
@@ -96,6 +97,7 @@ class _Passes:
     layers: Sequence[Layer]
     batch_size: int
     seed: int
+    rectify: bool
 
     def run(self, label: str, take: "_Maxima | _Totals") -> NDArray[np.int64]:
         """One pass over all images; what the network answers, (condition, image)."""
@@ -105,7 +107,15 @@ class _Passes:
             at[:] = condition, first
 
         def see(name: str, value: Tensor) -> None:
-            take(name, at[0], at[1], _flat(value))
+            flat = _flat(value, rectify=self.rectify)
+            try:
+                with torch.autocast(self.subject.device.type, enabled=False):
+                    take(name, at[0], at[1], flat)
+            except NotFiniteError as error:
+                raise InvtoolError(
+                    f"layer {name!r} of {self.subject.network.name} gives {error.value}; finite"
+                    " numbers are wanted"
+                ) from None
 
         with capturing(self.subject.network.module, self.layers, see):
             return self.subject.predict(
@@ -113,35 +123,44 @@ class _Passes:
             )
 
 
-def _flat(value: Tensor) -> Tensor:
-    """(image, unit), units in the order in which channels-last memory holds them: no copy there."""
-    return (value.permute(LAST) if value.ndim == 4 else value).flatten(1)
+def _flat(value: Tensor, *, rectify: bool = False) -> Any:
+    """(image, unit), units in the order in which channels-last memory holds them: no copy there.
+
+    As the measures take it: numpy, whose memory is the tensor's own on the CPU, but a tensor on CUDA.
+    """
+    flat = (value.permute(LAST) if value.ndim == 4 else value).flatten(1)
+    whole = (flat.clamp_min(0) if rectify else flat).float()
+    return host(whole) if on_host(value.device) else whole
 
 
 class _Maxima:
     """The highest response of each unit under each condition."""
 
     def __init__(self) -> None:
-        self.highest: dict[tuple[str, int], Tensor] = {}
+        self.highest: dict[tuple[str, int], Any] = {}
 
-    def __call__(self, name: str, condition: int, first: int, value: Tensor) -> None:
-        here, key = value.amax(0), (name, condition)
-        self.highest[key] = torch.maximum(self.highest[key], here) if key in self.highest else here
+    def __call__(self, name: str, condition: int, first: int, value: Any) -> None:
+        here, key = peak(value), (name, condition)
+        if key in self.highest:
+            here = namespace(here).maximum(here, self.highest[key])
+        self.highest[key] = here
 
-    def of(self, name: str, condition: int) -> Tensor:
+    def of(self, name: str, condition: int) -> Any:
         """The highest over untransformed images and those of one transform, (unit)."""
-        return torch.maximum(self.highest[name, 0], self.highest[name, condition])
+        one, other = self.highest[name, 0], self.highest[name, condition]
+        return namespace(one).maximum(one, other)
 
 
 class _Totals:
     """The scores of all layers, from pairs of batches: one untransformed, then its transforms."""
 
     def __init__(self, passes: _Passes, images: Images, maxima: _Maxima | None, grid: bool):
-        self.images, self.rectify = images, images.rectify
-        self.on_cpu = on_host(passes.subject.device)
-        self.threads = torch.get_num_threads() if self.on_cpu else 1
+        self.images, self.maxima = images, maxima
+        device = passes.subject.device
+        self.threads = torch.get_num_threads() if on_host(device) else 1
         self.pool = ThreadPoolExecutor(self.threads)
         self.clean: dict[str, Any] = {}
+        self.memory: dict[str, Any] = {}
         self.blocks: dict[str, list[slice]] = {}
         self.units: dict[tuple[str, int], list[UnitScores]] = {}
         self.active: dict[tuple[str, int], Array] = {}
@@ -151,63 +170,50 @@ class _Totals:
             self.blocks[layer.name] = [
                 slice(s, min(s + width, size)) for s in range(0, size, width)
             ]
+            zero = _flat(torch.zeros(1, size, device=device))[0]
             for condition in range(1, len(images.conditions)):
-                zero = torch.zeros(size, device=passes.subject.device)
-                peak = zero if maxima is None else maxima.of(layer.name, condition)
-                if self.rectify:
-                    peak = peak.clamp_min(0)
+                highest = maxima.of(layer.name, condition) if maxima else zero
                 wanted = maxima is not None and (grid or layer.penultimate)
-                self.units[layer.name, condition] = self._units(layer, peak, wanted)
+                self.units[layer.name, condition] = self._units(layer, highest, wanted)
                 self.active[layer.name, condition] = np.zeros(len(images.label), np.int64)
 
-    def _units(self, layer: Layer, peak: Tensor, grid: bool) -> list[UnitScores]:
+    def _units(self, layer: Layer, highest: Any, grid: bool) -> list[UnitScores]:
         sample = _sample(layer.shape)
-        made = []
-        for block in self.blocks[layer.name]:
-            inside = sample[(sample >= block.start) & (sample < block.stop)] - block.start
-            try:
-                made.append(
-                    UnitScores(
-                        self._array(peak[block]),
-                        inside,
-                        tau=self.images.tau,
-                        categories=self.images.categories,
-                        grid=grid,
-                    )
-                )
-            except NotFiniteError as error:
-                raise self._not_finite(layer.name, error) from None
-        return made
+        return [
+            UnitScores(
+                highest[block],
+                sample[(sample >= block.start) & (sample < block.stop)] - block.start,
+                tau=self.images.tau,
+                categories=self.images.categories,
+                grid=grid,
+            )
+            for block in self.blocks[layer.name]
+        ]
 
-    def _array(self, value: Tensor) -> Any:
-        """As the measures take it: numpy's memory is the tensor's own on the CPU."""
-        return value.numpy() if self.on_cpu else value
-
-    def __call__(self, name: str, condition: int, first: int, value: Tensor) -> None:
-        if self.rectify:
-            value = value.clamp_min(0)
+    def __call__(self, name: str, condition: int, first: int, value: Any) -> None:
+        if self.maxima is None:
+            peak(value)  # refuses what is not finite, as the first of two passes does
         if not condition:
-            self.clean[name] = self._array(value.float().clone())
+            self.clean[name] = self._copy(name, value)
             return
-        clean, moved = self.clean[name], self._array(value.float())
-        rows = slice(first, first + len(moved))
+        clean, rows = self.clean[name], slice(first, first + len(value))
         seen = None if self.images.seen is None else self.images.seen[rows]
         category = self.images.category[rows]
 
         def add(task: tuple[slice, UnitScores]) -> Array:
             block, units = task
-            return units.update(clean[:, block], moved[:, block], seen, category)
+            return units.update(clean[:, block], value[:, block], seen, category)
 
         tasks = zip(self.blocks[name], self.units[name, condition], strict=True)
-        try:
-            self.active[name, condition][rows] += sum(self.pool.map(add, tasks))
-        except NotFiniteError as error:
-            raise self._not_finite(name, error) from None
+        self.active[name, condition][rows] += sum(self.pool.map(add, tasks))
 
-    def _not_finite(self, name: str, error: NotFiniteError) -> InvtoolError:
-        return InvtoolError(
-            f"layer {name!r} of {self.images.source} gives {error.value}; finite numbers are wanted"
-        )
+    def _copy(self, name: str, value: Any) -> Any:
+        """The network may overwrite `value`; the copy lies where the last batch's lay."""
+        memory = self.memory.get(name)
+        if memory is None or len(memory) < len(value):
+            self.memory[name] = memory = namespace(value).empty_like(value)
+        memory[: len(value)] = value
+        return memory[: len(value)]
 
     def scores(self, layers: Sequence[Layer]) -> Iterator[tuple[str, Score]]:
         """Each layer's name and score."""
@@ -227,8 +233,8 @@ class _Totals:
 
 
 def on_host(device: torch.device) -> bool:
-    """Whether numpy may use the tensors' own memory."""
-    return device.type == "cpu"
+    """Whether numpy is to compute: everywhere but on CUDA, as MPS has no float64."""
+    return device.type != "cuda"
 
 
 def _sample(shape: tuple[int, ...]) -> NDArray[np.int64]:

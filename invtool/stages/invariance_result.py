@@ -33,6 +33,7 @@ class Images:
     tau: float
     rectify: bool
     resamples: int
+    seed: int  # of the resamples
     every_tau: bool  # keep I_k of every unit at every tau
 
     @cached_property
@@ -62,7 +63,9 @@ def spreads(score: Score, images: Images) -> list[MedianSpread]:
     found = []
     for values, total, count in zip(score.invariance, score.total, score.count, strict=True):
         median = defined_median(values.reshape(len(GROUPS), -1))
-        told = median_spread(total, count, images.seen_category, resamples=images.resamples)
+        told = median_spread(
+            total, count, images.seen_category, resamples=images.resamples, seed=images.seed
+        )
         shift = median - told.median
         difference = float(median[1] - median[2])
         found.append(
@@ -116,6 +119,7 @@ def write(
             out.array(
                 "accuracy", images.accuracy, ("condition", "group"), long_name="top-1 accuracy"
             )
+        if images.accuracy_interval is not None:
             out.array(
                 "accuracy_interval",
                 images.accuracy_interval,
