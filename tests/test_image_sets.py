@@ -1,11 +1,14 @@
 """Image sets from every source: drawn and cached, torchvision's, folders, files made elsewhere."""
 
+import errno
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -348,7 +351,12 @@ def test_a_file_made_elsewhere_needs_only_images_and_labels(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", ">f4", "uint16"])
 @pytest.mark.parametrize("chunks", [None, (2, 1, 8, 8)])
-def test_types_and_layouts(dtype: str, chunks: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [0, 1 << 20])
+def test_types_and_layouts(
+    dtype: str, chunks: Any, in_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(sources, "PART", 2)
     pixels = RNG.integers(0, 256, (5, 1, 8, 8)).astype(dtype)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("image", data=pixels, chunks=chunks, compression=chunks and "gzip")
@@ -356,6 +364,43 @@ def test_types_and_layouts(dtype: str, chunks: Any, tmp_path: Path) -> None:
     images = open_data(str(tmp_path / "x.h5"))
     assert images.image.dtype == np.float32
     np.testing.assert_array_equal(images.image, pixels.astype(np.float32))
+    images.release()
+    np.testing.assert_array_equal(images.image[[1, 4]], pixels[[1, 4]].astype(np.float32))
+    mapped = not in_memory or (dtype == "float32" and not chunks)
+    assert isinstance(images.image, np.memmap) == mapped
+
+
+def test_a_chunked_file_needs_room_to_be_laid_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("image", data=np.ones((5, 1, 8, 8), np.uint8), chunks=(2, 1, 8, 8))
+        file["label"] = np.zeros(5, int)
+    monkeypatch.setattr(sources, "IN_MEMORY", 0)
+    assert open_data(str(path)).image.sum() == 5 * 64
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda prefix: Full())
+    with pytest.raises(InvtoolError, match=r"x\.h5 does not fit in .* \(No space.*set TMPDIR"):
+        open_data(str(path))
+
+
+def test_a_damaged_chunk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, pixels = tmp_path / "x.h5", RNG.integers(0, 256, (4, 1, 8, 8)).astype(np.uint8)
+    with h5py.File(path, "w") as file:
+        stored = file.create_dataset("image", data=pixels, chunks=(2, 1, 8, 8), compression="gzip")
+        file["label"] = np.zeros(4, int)
+        at = stored.id.get_chunk_info(1).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(at)
+        raw.write(bytes(16))
+    for in_memory in (0, 1 << 20):
+        monkeypatch.setattr(sources, "IN_MEMORY", in_memory)
+        with pytest.raises(InvtoolError, match="damaged"):
+            open_data(str(path))
 
 
 def test_names_are_completed_and_others_left_out(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From a data spec to an ImageSet: drawn, downloaded, decoded or read."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from invtool.errors import InvtoolError
 from invtool.files import hdf5, streams
 
 MOST_CATEGORIES = 1_000_000  # more is another numbering, as ImageNet's of synsets
+IN_MEMORY = 16 << 20  # bytes of images that are read whole where they cannot be mapped
+PART = 1000  # images read at once
 UNNAMED = "category-"  # and its number: a category that a file has no name for
 
 
@@ -36,7 +39,7 @@ def _read_file(spec: DataSpec) -> ImageSet:
     with streams.reading(Path(spec.path)) as path, hdf5.open(path, ["images"], name) as file:
         image = file.view("image")  # mapped: it outlives the file, and even a spool's name
         if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.float32):
-            image = np.asarray(image[:], dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
+            image = _laid_out(image, name)
         label = file.array("label").astype(np.int64)
         split = file.array("split") if "split" in file else np.full(len(label), TEST)
         _check(name, image, label)
@@ -44,6 +47,25 @@ def _read_file(spec: DataSpec) -> ImageSet:
         return ImageSet(
             image, label, split.astype(np.uint8), categories, spec.path, list(file.steps)
         )
+
+
+def _laid_out(stored: Any, name: str) -> NDArray[Any]:
+    """A chunked or foreign array as one of ours: in memory, or mapped from a nameless file if large."""
+    dtype = np.dtype(np.uint8 if stored.dtype == np.uint8 else np.float32)
+    if stored.size * dtype.itemsize <= IN_MEMORY:
+        return np.asarray(stored[:], dtype=dtype)
+    try:
+        with tempfile.TemporaryFile(prefix="invtool-") as file:
+            for start in range(0, len(stored), PART):
+                file.write(np.ascontiguousarray(stored[start : start + PART], dtype=dtype).data)
+            file.flush()
+            return np.memmap(file, dtype, "r", shape=stored.shape)
+    except OSError as error:
+        if not error.errno:  # HDF5 could not read, and says so itself
+            raise
+        raise InvtoolError(
+            f"{name} does not fit in {tempfile.gettempdir()} ({error.strerror}); set TMPDIR"
+        ) from None
 
 
 def _categories(file: hdf5.Reader, count: int) -> list[str]:
@@ -61,8 +83,8 @@ def _check(path: str, image: NDArray[Any], label: NDArray[np.int64]) -> None:
         raise InvtoolError(f"{path}: category number {wrong}; they count from 0, one by one")
     if image.dtype.kind == "f":
         # By parts: the array may be larger than memory.
-        for start in range(0, len(image), 1000):
-            part = image[start : start + 1000]
+        for start in range(0, len(image), PART):
+            part = image[start : start + PART]
             if not np.isfinite(part).all():
                 bad = start + int(np.argwhere(~np.isfinite(part))[0, 0])
                 raise InvtoolError(f"{path}: image {bad} holds NaN or infinity")
