@@ -1,5 +1,6 @@
 """`invtool invariance MODEL`: the numbers of the file's route, in passes over the images alone."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,19 @@ def test_every_tau_of_the_grid_is_a_run_of_its_own(folder: Path) -> None:
                     if not np.isnan(flat[g]).all():
                         median = found[f"layers/{name}/median_by_tau"][t, g, n]
                         assert median == pytest.approx(np.nanmedian(flat[g]), abs=1e-6)
+
+
+def test_json_holds_the_medians_at_every_tau_and_the_title_says_rectified(run: Run) -> None:
+    code, out, _ = run("invariance a.h5 --tau-grid --rectify -f json")
+    whole, wanted = json.loads(out), read("file.h5")
+    assert code == 0 and whole["rectified"] is True
+    assert len(whole["median_by_tau"]) == 2 * 2 * 3  # layers, transforms, groups
+    first = next(row for row in whole["median_by_tau"] if row["layer"] == "2")
+    assert first["tau"] == list(invariance_score.TAU_GRID)
+    np.testing.assert_allclose(first["median"], wanted["layers/2/median_by_tau"][0, 0])
+    (row,) = (r for r in json.loads(run("invariance a.h5 -f json")[1])["median_by_tau"][:1])
+    assert row["layer"] == "3"  # the penultimate alone
+    assert run("invariance a.h5 --rectify -f table")[1].splitlines()[0].endswith(", rectified")
 
 
 def test_tau_0_takes_one_pass_and_others_two(

@@ -209,17 +209,25 @@ def tabulate(
 ) -> None:
     """Write a row a layer, transform and group as table, json or csv."""
     rows: list[Row] = []
+    by_tau: list[Row] = []
     last = ""
     for name, score in scores:
         found = spreads(score, images)
         rows += _rows(name, score, images, found)
+        by_tau += _by_tau(name, score, images)
         if name == images.facts.get("penultimate", name):
             last = "\n".join(_sentences(name, score, images, found))
     if form == "table":
         footer = "\n".join(text for text in (last, _footer(images)) if text)
         tables.write(target, _narrow(rows), form, steps, title=_title(images), footer=footer)
     else:
-        facts = {"tau": images.tau, **images.facts, "accuracy": _accuracies(images)}
+        facts = {
+            "tau": images.tau,
+            "rectified": images.rectify,
+            **images.facts,
+            "accuracy": _accuracies(images),
+            "median_by_tau": by_tau,
+        }
         tables.write(target, rows, form, steps, title="invariance", facts=facts)
 
 
@@ -249,6 +257,24 @@ def _rows(name: str, score: Score, images: Images, found: Sequence[MedianSpread]
                 "difference": found[t].difference if group == "all" else float("nan"),
                 "coincide": found[t].coincide if group == "all" else float("nan"),
             }
+
+
+def _by_tau(name: str, score: Score, images: Images) -> list[Row]:
+    """A row a transform and group: the medians at every tau, None where undefined."""
+    medians = medians_by_tau(score)
+    if medians is None:
+        return []
+    return [
+        {
+            "layer": name,
+            "transform": transform,
+            "group": group,
+            "tau": TAU_GRID,
+            "median": [None if np.isnan(value) else float(value) for value in medians[t, g]],
+        }
+        for t, transform in enumerate(images.conditions[1:])
+        for g, group in enumerate(GROUPS)
+    ]
 
 
 def _sentences(
@@ -322,6 +348,8 @@ def _title(images: Images) -> str:
         parts.append(f"{seen} of {total} categories seen")
     if len(images.conditions) == 2:
         parts.append(images.conditions[1])
+    if images.rectify:
+        parts.append("rectified")
     return ", ".join(parts)
 
 
