@@ -1,6 +1,5 @@
 import sys
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -104,9 +103,7 @@ def main(
         std=numbers(std, "--std"),
     )
     form = streams.output_format(format, output)
-    sources = [
-        _refusals.measuring(replace(config, model=name), transform=False) for name in config.models
-    ]
+    sources = _refusals.evaluating(config)
     streams.check(None, output, overwrite=overwrite, binary=form == "h5")
     with messages.working("loading PyTorch"):
         from invtool.stages import evaluate

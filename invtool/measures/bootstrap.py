@@ -77,11 +77,12 @@ def accuracy_interval(
     """
     label, right = np.asarray(label), np.asarray(prediction) == np.asarray(label)
     present, number = np.unique(label, return_inverse=True)
-    member = (number == np.arange(len(present))[:, None]).astype(np.float64)  # (category, image)
-    kind = None if seen is None else (member @ (np.asarray(seen) != 0)) > 0
+    # Counted, as a (category, image) matrix of members takes gigabytes for ImageNet.
+    kind = None if seen is None else np.bincount(number, np.asarray(seen) != 0) > 0
     weights = category_weights(kind, len(present), resamples=resamples, seed=seed)
     groups = group_indicator(kind, len(present), weights, namespace(weights))  # (group, category)
-    hits, images = member @ right.T, member.sum(axis=1)  # (category, condition), (category,)
+    hits = np.stack([np.bincount(number, row) for row in right], axis=1)  # (category, condition)
+    images = np.bincount(number)  # (category,)
     bounds = np.full((len(right), len(GROUPS), 2), np.nan)
     for g, inside in enumerate(groups):
         if inside.sum() > 1:

@@ -58,7 +58,7 @@ def conditions(
 
 
 def predict(
-    network: Network,
+    networks: Sequence[Network],
     images: ImageSet,
     index: NDArray[np.int64],
     transforms: Sequence[Spec],
@@ -70,23 +70,25 @@ def predict(
     each: Callable[[int, int], Any] = lambda condition, first: None,
     label: str = "",
 ) -> NDArray[np.int64]:
-    """Predicted category of every image under every transform, (condition, image).
+    """Category that each network answers, (network, condition, image).
 
-    `each(condition, first image)` is called before a batch runs; with a `label`, progress is shown. Raises InvtoolError where the
+    An image is read and transformed once, for all networks. `each(condition, first image)` is called
+    before a batch passes them; with a `label`, progress is shown. Raises InvtoolError where a
     network answers no finite numbers.
     """
-    answers = np.empty((len(transforms), len(index)), np.int64)
+    answers = np.empty((len(networks), len(transforms), len(index)), np.int64)
     batches = conditions(images, index, transforms, batch_size=batch_size, seed=seed, device=device)
     if label:
-        total, size = answers.size, batch_size
+        total, size = answers.size, len(networks) * batch_size
         batches = messages.progress(batches, total=total, label=label, unit="images", size=size)
     reduced = precision != torch.float32
     with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
         for condition, first, batch in batches:
             each(condition, first)
-            logits = network(batch)
-            check_finite(logits, network)
-            answers[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
+            for network, answer in zip(networks, answers, strict=True):
+                logits = network(batch)
+                check_finite(logits, network)
+                answer[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
     return answers
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Subject, Train
+from invtool.config import Calibrate, Evaluate, Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
@@ -65,6 +66,13 @@ def measuring(config: Subject, *, transform: bool = True) -> Path | None:
         if transform and not config.transforms:
             raise UsageError(f"{config.model} was trained without a transform; give --transform")
     return reference.path
+
+
+def evaluating(config: Evaluate) -> list[Path | None]:
+    """As `measuring`, for each of the networks that are named."""
+    if config.models.count(str(streams.STDIO)) > 1:
+        raise UsageError("standard input holds one model; '-' is named twice")
+    return [measuring(replace(config, model=name), transform=False) for name in config.models]
 
 
 def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:

@@ -58,8 +58,8 @@ class Subject:
         label: str = "",
     ) -> NDArray[np.int64]:
         """Category answered, (condition, image); see `_forward.predict`."""
-        return predict(
-            self.network,
+        answers = predict(
+            [self.network],
             self.images,
             self.index,
             self.specs,
@@ -70,6 +70,7 @@ class Subject:
             each=each,
             label=label,
         )
+        return answers.squeeze(0)
 
     @property
     def inputs(self) -> list[Steps]:
@@ -77,15 +78,23 @@ class Subject:
         return [self.network.steps, self.images.steps]
 
 
-def prepare(config: Config, model: Path, *, transforms: Sequence[str] | None = None) -> Subject:
+def prepare(
+    config: Config,
+    model: Path,
+    *,
+    transforms: Sequence[str] | None = None,
+    images: ImageSet | None = None,
+) -> Subject:
     """Open what `config` names, its model file being at `model`, and check that it fits together.
 
     `transforms` replaces those of `config`; an empty one leaves the untransformed images alone.
+    `images`, opened for another network, are used again where this one is to see the same.
     Raises UsageError or InvtoolError, before any image passes the network.
     """
     device = _devices.choose(config.device, config.threads)
     network = open_network(config, model, device)
-    images = open_data(config.data) if config.data else trained_on(network)
+    if images is None or not (config.data or network.metadata.get("data") == images.spec):
+        images = open_data(config.data) if config.data else trained_on(network)
     told = _transforms(config, network) if transforms is None else list(map(parse, transforms))
     specs = list(dict.fromkeys([Spec(), *told]))
     _check_categories(network, images)

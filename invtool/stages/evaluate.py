@@ -1,42 +1,106 @@
 """Top-1 accuracy of networks under transforms, and what their images are taken for.
 
-Each network runs once over the images of each condition; nothing else is computed by image.
+An image is read and transformed once and passes all networks, as many as fit the memory that is set
+aside for their weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from invtool.config import Evaluate
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, models, provenance
-from invtool.models.capture import Layer
 from invtool.stages import _devices
+from invtool.stages._forward import predict
 from invtool.stages._subject import Subject, facts, prepare
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
+
+WEIGHTS = 1 << 30  # bytes of the networks that an image passes before the next ones are opened
 
 
 def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> None:
     """Evaluate the networks that `config.models` names, whose files are at `paths`."""
-    transforms = config.transforms or _trained_with(paths)
-    subjects: list[Subject] = []
     results: list[Evaluation] = []
-    for name, path in zip(_names(config.models), paths, strict=True):
-        subject = prepare(
-            replace(config, model=config.models[len(results)]), path, transforms=transforms
-        )
-        if subjects:
-            _check_alike(subjects[0], subject)
-        results.append(_evaluate(config, name, subject))
-        subjects.append(subject)
-    inputs = [steps for subject in subjects for steps in subject.inputs]
-    device = str(subjects[0].device)
-    steps = provenance.step(config=asdict(config), inputs=inputs, device=device)
+    inputs: list[provenance.Steps] = []
+    names = iter(_names(config.models))
+    for group in _together(_subjects(config, paths)):
+        first = group[0]
+        for subject, prediction in zip(group, _answers(config, group), strict=True):
+            results.append(_evaluation(next(names), subject, prediction))
+            inputs.append(subject.network.steps)
+    inputs.append(first.images.steps)
+    steps = provenance.step(config=asdict(config), inputs=inputs, device=str(first.device))
     if form != "h5":
         tabulate(target, results, config.group, form, steps)
         return
     with hdf5.create(target, "evaluation", steps) as out:
-        write(out, results, subjects[0].index)
+        write(out, results, first.index)
+
+
+def _subjects(config: Evaluate, paths: Sequence[Path]) -> Iterator[Subject]:
+    """Each network, opened when it is wanted, and the images that all of them are shown."""
+    transforms = config.transforms or _trained_with(paths)
+    first: Subject | None = None
+    for name, path in zip(config.models, paths, strict=True):
+        subject = prepare(
+            replace(config, model=name),
+            path,
+            transforms=transforms,
+            images=first.images if first else None,
+        )
+        first = first or subject
+        _check_alike(first, subject)
+        yield subject
+
+
+def _together(subjects: Iterable[Subject]) -> Iterator[list[Subject]]:
+    """Runs of networks whose weights fit the memory set aside for them; a single one always does."""
+    group: list[Subject] = []
+    room = WEIGHTS
+    for subject in subjects:
+        size = sum(weight.nbytes for weight in subject.network.module.state_dict().values())
+        if group and size > room:
+            yield group
+            group, room = [], WEIGHTS
+        group.append(subject)
+        room -= size
+    yield group
+
+
+def _answers(config: Evaluate, group: Sequence[Subject]) -> NDArray[np.int64]:
+    """Category answered, (network, condition, image)."""
+    first = group[0]
+    sizes = [
+        _devices.batch_size(config.batch_size, subject.network.layers, subject.device)
+        for subject in group
+    ]
+    return predict(
+        [subject.network for subject in group],
+        first.images,
+        first.index,
+        first.specs,
+        batch_size=min(sizes),
+        seed=config.seed,
+        device=first.device,
+        precision=first.precision,
+        label="evaluating",
+    )
+
+
+def _evaluation(name: str, subject: Subject, prediction: NDArray[np.int64]) -> Evaluation:
+    return Evaluation(
+        name,
+        list(map(str, subject.specs)),
+        prediction,
+        subject.label,
+        subject.seen,
+        subject.network.metadata.get("seen"),
+        facts(subject),
+    )
 
 
 def _trained_with(paths: Sequence[Path]) -> list[str]:
@@ -55,28 +119,9 @@ def _names(references: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(references)
 
 
-def _evaluate(config: Evaluate, name: str, subject: Subject) -> Evaluation:
-    nothing: list[Layer] = []
-    prediction = subject.predict(
-        batch_size=_devices.batch_size(config.batch_size, nothing, subject.device),
-        seed=config.seed,
-        label=name,
-    )
-    return Evaluation(
-        name,
-        list(map(str, subject.specs)),
-        prediction,
-        subject.label,
-        subject.seen,
-        subject.network.metadata.get("seen"),
-        facts(subject),
-    )
-
-
 def _check_alike(first: Subject, other: Subject) -> None:
     """Refuse networks that are not shown the same images."""
-    same = first.images.spec == other.images.spec and len(first.index) == len(other.index)
-    if not same or (first.label != other.label).any():
+    if first.images is not other.images:
         raise InvtoolError(
             f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
             f"{other.images.spec}; give --data to show both the same images"

@@ -48,6 +48,11 @@ class Evaluation:
         members = group_indicator(self.seen, len(self.label), np.zeros(1), np)
         return np.asarray(members.sum(axis=1)).astype(np.int64)
 
+    @property
+    def mixed(self) -> bool:
+        """Whether there are images of seen categories and of unseen ones."""
+        return bool(self.images[1:].all())
+
     @cached_property
     def arrays(self) -> dict[str, Array]:
         """Every array of the file that differs among networks, by name."""
@@ -129,9 +134,9 @@ def tabulate(
     """Write csv or json with a row a network, condition and group, or a table."""
     if form == "table":
         rows = list(_conditions(results[0]) if len(results) == 1 else _matrix(results, group))
-        title = f"{len(results[0].label):,} images, {results[0].facts['data']}"
-        if len(results) > 1:
-            title = f"Top-1 accuracy, {group} categories, {title}"
+        shown = f"{len(results[0].label):,} images, {results[0].facts['data']}"
+        who = f"{group} categories" if len(results) > 1 else _about(results[0])
+        title = f"Top-1 accuracy, {who}, {shown}"
         footer = "\n".join(_quadrants(results[0])) if len(results) == 1 else ""
         tables.write(target, rows, form, steps, title=title, footer=footer)
     else:
@@ -150,6 +155,15 @@ def _told(result: Evaluation) -> Row:
         "seen_categories": facts.get("seen_categories", float("nan")),
         "seed": facts.get("model_seed", float("nan")),
     }
+
+
+def _about(result: Evaluation) -> str:
+    facts = result.facts
+    if "seen_categories" not in facts:
+        return result.name
+    return (
+        f"{result.name}, {facts['seen_categories']} of {facts['categories_total']} categories seen"
+    )
 
 
 def _rows(result: Evaluation) -> Iterator[Row]:
@@ -188,11 +202,11 @@ def _quadrant_rows(result: Evaluation) -> Iterator[Row]:
 
 
 def _conditions(result: Evaluation) -> Iterator[Row]:
-    """A row a condition: accuracy of each group that has images, and its interval over images."""
+    """A row a condition: accuracy of all and, where they differ, of each group, with its interval."""
     for c, condition in enumerate(result.conditions):
         row: Row = {"condition": condition}
         for g, group in enumerate(GROUPS):
-            if result.images[g]:
+            if group == "all" or result.mixed:
                 low, high = result.arrays["wilson"][c, g]
                 row |= {
                     group: float(result.accuracy[c, g]),
@@ -203,15 +217,16 @@ def _conditions(result: Evaluation) -> Iterator[Row]:
 
 def _quadrants(result: Evaluation) -> Iterator[str]:
     """A sentence a condition and true group: what its images are taken for."""
+    if not result.mixed:
+        return
     for c, condition in enumerate(result.conditions):
         for t, true in enumerate(SIDES):
             shares = 100 * result.confusion[c, t]  # (predicted_group, correct)
-            if not np.isnan(shares).any():
-                other = 1 - t
-                yield (
-                    f"{condition}: {true} images are {shares[t, 1]:.1f} % right, {shares[t, 0]:.1f} %"
-                    f" taken for another {true} category, {shares[other, 0]:.1f} % for an {SIDES[other]} one"
-                ).replace("an seen", "a seen")
+            other = 1 - t
+            yield (
+                f"{condition}: {true} images are {shares[t, 1]:.1f} % right, {shares[t, 0]:.1f} %"
+                f" taken for another {true} category, {shares[other, 0]:.1f} % for an {SIDES[other]} one"
+            ).replace("an seen", "a seen")
 
 
 def _matrix(results: Sequence[Evaluation], group: str) -> Iterator[Row]:
@@ -223,5 +238,6 @@ def _matrix(results: Sequence[Evaluation], group: str) -> Iterator[Row]:
             "network": told["network"],
             "trained with": told["trained_with"] or "none",
             "seen": told["seen_categories"],
+            "seed": told["seed"],
             **{c: float(result.accuracy[n, g]) for n, c in enumerate(result.conditions)},
         }

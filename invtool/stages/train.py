@@ -235,8 +235,8 @@ class _Run:
     def _accuracy(self, index: NDArray[np.int64], precision: torch.dtype) -> Accuracy:
         self.network.module.eval()
         specs = [Spec()] if not self.transform.steps else [Spec(), self.transform]
-        prediction = predict(
-            self.network,
+        (prediction,) = predict(
+            [self.network],
             self.images,
             index,
             specs,
