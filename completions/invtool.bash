@@ -31,7 +31,7 @@ _invtool() {
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
         --seen)  return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
@@ -51,7 +51,7 @@ _invtool() {
     transform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
@@ -59,14 +59,14 @@ _invtool() {
         -f|--format) _invtool_words "table json csv"; return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate";
+      _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed";
       _invtool_files;
       ;;
     activations)
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
         --weights) _invtool_files; return ;;
@@ -87,7 +87,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         --group) _invtool_words "all seen unseen"; return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --weights) _invtool_files; return ;;
@@ -108,7 +108,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
         --cost)  return ;;
@@ -129,7 +129,7 @@ _invtool() {
       ;;
     calibrate)
       case $prev in
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         --below)  return ;;
@@ -157,7 +157,7 @@ _invtool() {
         --tau)  return ;;
         --resamples)  return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
         --mean)  return ;;
@@ -204,7 +204,7 @@ _invtool() {
     demo)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi

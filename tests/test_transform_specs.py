@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invtool.transforms import TRANSFORMS, Spec, SpecError, parse
+from invtool.transforms import TRANSFORMS, Choice, Spec, SpecError, parse
 
 THE_TWELVE = {
     "color": {"grayscale", "color-rotation"},
@@ -40,11 +40,14 @@ def test_an_entry_matches_its_function(entry):
     assert entry.help
     assert entry.source
     for parameter in entry.parameters:
+        assert parameter.help
+        if isinstance(parameter, Choice):
+            assert parameter.default in parameter.words
+            continue
         assert parameter.low <= parameter.default <= parameter.high
         assert parameter.unit
-        assert parameter.help
     if entry.strength:
-        assert entry.parameter(entry.strength).low <= 0
+        assert entry.strength_parameter.low <= 0
         assert entry.step > 0
 
 
@@ -72,6 +75,8 @@ def test_what_calibration_raises_and_by_how_much():
         ("salt-pepper:share=1e-5", "salt-pepper:share=1e-05"),
         ("blur : sigma = 1 + rot90", "blur:sigma=1+rot90"),
         ("white-noise+white-noise", "white-noise:sigma=75+white-noise:sigma=75"),
+        ("embed", "embed:size=0.45,fill=inpaint"),
+        ("embed : fill = black", "embed:size=0.45,fill=black"),
     ],
 )
 def test_the_canonical_text(text, canonical):
@@ -81,8 +86,13 @@ def test_the_canonical_text(text, canonical):
 
 def steps():
     def values(entry):
-        numbers = {p.name: st.floats(p.low, p.high) for p in entry.parameters}
-        return st.fixed_dictionaries(numbers).map(lambda given: (entry.name, given))
+        known = {
+            p.name: st.sampled_from(p.words)
+            if isinstance(p, Choice)
+            else st.floats(p.low, p.high).map(repr)
+            for p in entry.parameters
+        }
+        return st.fixed_dictionaries(known).map(lambda given: (entry.name, given))
 
     return st.sampled_from(list(TRANSFORMS.values())).flatmap(values)
 
@@ -92,7 +102,7 @@ def steps():
 def test_every_spec_round_trips(chain):
     parts = []
     for name, given_values in chain:
-        pairs = ",".join(f"{key}={value!r}" for key, value in given_values.items())
+        pairs = ",".join(f"{key}={value}" for key, value in given_values.items())
         parts.append(f"{name}:{pairs}" if pairs else name)
     spec = parse("+".join(parts))
     assert parse(str(spec)) == spec
@@ -107,6 +117,7 @@ def test_every_spec_round_trips(chain):
         ("Rot90", "did you mean 'rot90'?"),
         ("zzzz", "no transform 'zzzz'; `invtool transform --list` shows them all"),
         ("blur:radius=2", "transform 'blur' has no parameter 'radius'; it has sigma"),
+        ("embed:fill=red", "fill of 'embed' is inpaint, black, edge or mean, not 'red'"),
         ("rot90:degrees=90", "transform 'rot90' has no parameters, but 'degrees=90' was given"),
         ("blur:sigma=big", "sigma of 'blur' is a number, 0 to 64 px, not 'big'"),
         ("blur:sigma=", "sigma of 'blur' is a number, 0 to 64 px, not ''"),
@@ -114,10 +125,10 @@ def test_every_spec_round_trips(chain):
         ("blur:sigma=-1", "sigma of 'blur' is within 0 to 64 px, not -1"),
         ("blur:sigma=inf", "not inf"),
         ("salt-pepper:share=1.5", "share of 'salt-pepper' is within 0 to 1, not 1.5"),
-        ("blur:3", "'3' is no setting of 'blur'; write sigma=NUMBER"),
-        ("blur:", "write sigma=NUMBER"),
+        ("blur:3", "'3' is no setting of 'blur'; write sigma=VALUE"),
+        ("blur:", "write sigma=VALUE"),
         ("blur:sigma=1,sigma=2", "'blur:sigma=1,sigma=2' gives a parameter of 'blur' twice"),
-        ("blur:sigma=1,", "write sigma=NUMBER"),
+        ("blur:sigma=1,", "write sigma=VALUE"),
         ("", "transform spec '' has an empty step; write NAME:KEY=VALUE"),
         ("+", "has an empty step"),
         ("blur+", "transform spec 'blur+' has an empty step"),

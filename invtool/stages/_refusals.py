@@ -110,7 +110,7 @@ def calibrating(config: Calibrate) -> Path | None:
     transform = TRANSFORMS[name]
     if transform.strength is None:
         raise UsageError(f"transform {name!r} has no strength to raise; use {', '.join(able)}")
-    strength = transform.parameter(transform.strength)
+    strength = transform.strength_parameter
     if not 0 < config.below <= 1:
         raise UsageError(f"--below {config.below}: an accuracy, 0 < below <= 1, is wanted")
     if config.step is not None and not 0 < config.step <= strength.high:

@@ -88,7 +88,7 @@ def run(config: Calibrate, model: Path, target: Path, form: str) -> str:
 
 def conditions(transform: Transform, step: float, most: int) -> list[tuple[float, Spec]]:
     """Every strength that may be tried, upwards, and the transform at it; none is out of range."""
-    high = transform.parameter(transform.strength or "").high
+    high = transform.strength_parameter.high
     strengths = [round(step * number, 10) for number in range(1, most + 1)]
     return [(value, _at(transform, value)) for value in strengths if value <= high]
 
@@ -139,7 +139,7 @@ def measure(
             break
     result = Calibration(
         transform,
-        transform.parameter(transform.strength or ""),
+        transform.strength_parameter,
         spec,
         limit,
         np.array(strengths),

@@ -118,8 +118,7 @@ def _heading(spec: Spec) -> list[str]:
     for place, step in enumerate(spec.steps):
         lines.append(f"+ {step.name}" if place else step.name)
         for parameter, value in zip(step.transform.parameters, step.values, strict=True):
-            unit = "" if parameter.unit in ("1", parameter.name) else f" {parameter.unit}"
-            lines.append(f"{parameter.name} {value:g}{unit}")
+            lines.append(f"{parameter.name} {parameter.told(value)}")
     return (lines or ["untransformed"]) + ["0 is mid-gray"] * spec.signed
 
 

@@ -16,17 +16,19 @@ torch.Size([1, 3, 4, 4])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from invtool.transforms.registry import TRANSFORMS, Parameter, Transform
+from invtool.transforms.registry import TRANSFORMS, Choice, Parameter, Transform
 from invtool.transforms.specs import Spec, SpecError, Step, parse
 
 if TYPE_CHECKING:
     from invtool.transforms.color import color_rotation, contrast_inversion, grayscale
     from invtool.transforms.convolution import blur, high_pass, horizontal_filter, vertical_filter
+    from invtool.transforms.embedding import embed
     from invtool.transforms.geometry import rot90, rot180, rotate, thinning
     from invtool.transforms.noise import salt_pepper, white_noise
 
 __all__ = [
     "TRANSFORMS",
+    "Choice",
     "Parameter",
     "Spec",
     "SpecError",
@@ -35,6 +37,7 @@ __all__ = [
     "blur",
     "color_rotation",
     "contrast_inversion",
+    "embed",
     "grayscale",
     "high_pass",
     "horizontal_filter",

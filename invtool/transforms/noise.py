@@ -9,12 +9,8 @@ only operation on floating-point numbers is one addition. A library's normals do
 logarithms and cosines differ in the last bit between devices, and between the vectorized part of a
 tensor and its tail.
 
-    word(seed, i, p) = mix(key(seed, i) xor place(seed, p))
-
-with i the image index and p the place. key and place are full hashes of their counters, computed
-once for an image or a place; mix is the rest of the same hash (multiply, xor-shift, multiply,
-xor-shift: the last rounds of C. Wellons' lowbias32), computed for every word. A word's two halves
-are two levels k in 0..65535, each one draw. Its z is the (k + 1/2) / 65536 quantile of the standard
+The bits of (seed, image, place) are those of `_hashing`. A word's two halves are two levels k in
+0..65535, each one draw. Its z is the (k + 1/2) / 65536 quantile of the standard
 normal distribution, scaled to variance 1; z reaches to +-4.17. Of the share of levels that hit a
 pixel, the lower half is salt and the upper half is pepper.
 
@@ -28,6 +24,7 @@ import torch
 from torch import Tensor
 
 from invtool.transforms._batch import check, pieces
+from invtool.transforms._hashing import keys, places, words
 
 LEVELS = 2**16
 
@@ -52,7 +49,7 @@ def white_noise(
     if not sigma >= 0:
         raise ValueError(f"sigma is a number of gray levels of at least 0, not {sigma}")
     values = image.shape[1:].numel()
-    key, place = _keys(seed, index, image), _places(seed, (values + 1) // 2, image.device)
+    key, place = keys(seed, index, image), places(seed, (values + 1) // 2, image.device)
     quantile = _normal_quantiles(float(sigma), image.dtype, image.device)
     noisy = torch.empty_like(image)
     for piece in pieces(image):
@@ -80,7 +77,7 @@ def salt_pepper(
         raise ValueError(f"share is a chance in 0..1, not {share}")
     height, width = image.shape[2:]
     pixels = height * width
-    key, place = _keys(seed, index, image), _places(seed, (pixels + 1) // 2, image.device)
+    key, place = keys(seed, index, image), places(seed, (pixels + 1) // 2, image.device)
     hit = 2 * round(share * LEVELS / 2)  # of the levels, the lower half salt, the upper half pepper
     noisy = torch.empty_like(image)
     for piece in pieces(image):
@@ -93,64 +90,7 @@ def salt_pepper(
 
 def _halves(key: Tensor, place: Tensor) -> Tensor:
     """Two independent levels 0..65535 for each image and place, int32 (image, 2 x place)."""
-    return _words(key, place).view(torch.uint16).to(torch.int32)
-
-
-def _words(key: Tensor, place: Tensor) -> Tensor:
-    """32 random bits for each image and place, int32 (image, place)."""
-    word = key[:, None] ^ place
-    word *= 0x7FEB352D
-    word ^= _shifted(word, 15)
-    word *= 0x846CA68B - 2**32
-    word ^= _shifted(word, 16)
-    return word
-
-
-def _shifted(word: Tensor, bits: int) -> Tensor:
-    """Bits moved right and zeros moved in (torch's shift of a negative number moves in ones)."""
-    return (word >> bits).bitwise_and_((1 << (32 - bits)) - 1)
-
-
-def _mix(word: Tensor) -> Tensor:
-    """lowbias32: a one-to-one map of 32 bits in which each bit depends on every other."""
-    return _words(word.flatten() ^ _shifted(word.flatten(), 16), word.new_zeros(1)).view(word.shape)
-
-
-def _keys(seed: int, index: Tensor | None, image: Tensor) -> Tensor:
-    """One hash for each image, int32 (image): different for different indices below 2^32."""
-    images = image.shape[0]
-    if index is None:
-        index = torch.arange(images)
-    if index.shape != (images,) or index.is_floating_point():
-        raise ValueError(
-            f"index holds one integer for each of the {images} images; "
-            f"this one is {index.dtype} of shape {tuple(index.shape)}"
-        )
-    index = index.to(image.device, torch.int64)
-    low, high = _signed(index), _signed(index >> 32)
-    word: Tensor = _mix(high ^ 0x2545F491) ^ low
-    return _mix(_mix(word) ^ _seed_word(seed, 1))
-
-
-def _places(seed: int, places: int, device: torch.device) -> Tensor:
-    """One hash for each place of an image, int32 (place)."""
-    place = torch.arange(places, device=device, dtype=torch.int32)
-    return _mix(_mix(place) ^ _seed_word(seed, 2))
-
-
-def _seed_word(seed: int, use: int) -> int:
-    """32 bits of the seed's lowest 64, others for another use; one number, so on the CPU."""
-    word = torch.tensor([use], dtype=torch.int32)
-    for part in (seed, seed >> 32):
-        word = _mix(word ^ int(_signed(torch.tensor(part & 0xFFFFFFFF))))
-    return int(_mix(word))
-
-
-def _signed(word: Tensor) -> Tensor:
-    """The lowest 32 bits of int64 as int32, which holds the same bits as a signed number."""
-    lowest = word.bitwise_and(0xFFFFFFFF)
-    signed: Tensor = lowest.bitwise_xor(0x80000000).sub(0x80000000).to(torch.int32)
-    return signed
+    return words(key, place).view(torch.uint16).to(torch.int32)
 
 
 @lru_cache(maxsize=16)

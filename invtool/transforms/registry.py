@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Family = Literal["color", "convolution", "noise", "geometric"]
+FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,34 @@ class Parameter:
         default = f"{self.default:g}"
         return {"parameter": self.name, "default": default, "unit": self.unit, "range": self.range}
 
+    def told(self, value: float | str) -> str:
+        """A value with its unit, where the name does not tell it: `2 px`."""
+        unit = "" if self.unit in ("1", self.name) else f" {self.unit}"
+        return f"{value:g}{unit}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of a transform that is a word: its default and the words that it may take."""
+
+    name: str
+    default: str
+    words: tuple[str, ...]
+    help: str
+
+    @property
+    def range(self) -> str:
+        """As messages and tables write it."""
+        return f"{', '.join(self.words[:-1])} or {self.words[-1]}"
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        return {"parameter": self.name, "default": self.default, "unit": None, "range": self.range}
+
+    def told(self, value: float | str) -> str:
+        """The word."""
+        return str(value)
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -56,7 +85,7 @@ class Transform:
     module: str
     help: str
     source: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[Parameter | Choice, ...] = ()
     random: bool = False
     signed: bool = False
     strength: str | None = None
@@ -69,9 +98,17 @@ class Transform:
         function: Callable[..., Tensor] = getattr(module, self.name.replace("-", "_"))
         return function
 
-    def parameter(self, name: str) -> Parameter:
+    def parameter(self, name: str) -> Parameter | Choice:
         """The parameter of that name; KeyError if there is none."""
         return {parameter.name: parameter for parameter in self.parameters}[name]
+
+    @property
+    def strength_parameter(self) -> Parameter:
+        """The number that calibration raises; TypeError for a transform that has none."""
+        found = self.parameter(self.strength) if self.strength else None
+        if not isinstance(found, Parameter):
+            raise TypeError(f"{self.name} has no strength")
+        return found
 
     def rows(self) -> list[dict[str, str | None]]:
         """One row of a table for each parameter, or one row for a transform that has none."""
@@ -191,6 +228,18 @@ _TABLE = (
         parameters=(Parameter("degrees", 30.0, "degrees", -360.0, 360.0, "angle"),),
         strength="degrees",
         step=15.0,
+    ),
+    Transform(
+        name="embed",
+        family="geometric",
+        module="embedding",
+        help="shrunk, at a random place of the frame",
+        source="shifts, section 5",
+        parameters=(
+            Parameter("size", 0.45, "px or share", 0.01, 8192.0, "height; a share up to 1"),
+            Choice("fill", "inpaint", FILLS, "what lies around"),
+        ),
+        random=True,
     ),
 )
 

@@ -2,7 +2,7 @@
 
     spec       = "none" | step { "+" step }
     step       = name [ ":" parameter { "," parameter } ]
-    parameter  = key "=" number
+    parameter  = key "=" ( number | word )
 
 Steps apply from left to right. A parameter that is left out has the default of the registry, and is
 written out in the canonical text, so that a file that records it says what was done.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from invtool.transforms.registry import TRANSFORMS, Parameter, Transform
+from invtool.transforms.registry import TRANSFORMS, Choice, Parameter, Transform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Step:
     """One transform with the value of each of its parameters, in the registry's order."""
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[float | str, ...]
 
     @property
     def transform(self) -> Transform:
@@ -126,8 +126,8 @@ def _step(part: str, text: str) -> Step:
     return Step(name, tuple(values))
 
 
-def _setting(setting: str, transform: Transform) -> tuple[str, float]:
-    key, equals, number = (part.strip() for part in setting.partition("="))
+def _setting(setting: str, transform: Transform) -> tuple[str, float | str]:
+    key, equals, value = (part.strip() for part in setting.partition("="))
     names = [parameter.name for parameter in transform.parameters]
     if not names:
         raise SpecError(
@@ -135,17 +135,21 @@ def _setting(setting: str, transform: Transform) -> tuple[str, float]:
         )
     if not equals:
         raise SpecError(
-            f"{setting!r} is no setting of {transform.name!r}; write {_listed(names)}=NUMBER"
+            f"{setting!r} is no setting of {transform.name!r}; write {_listed(names)}=VALUE"
         )
     if key not in names:
         raise SpecError(
             f"transform {transform.name!r} has no parameter {key!r}; it has {_listed(names)}"
         )
-    return key, _value(number, transform, transform.parameter(key))
+    return key, _value(value, transform, transform.parameter(key))
 
 
-def _value(number: str, transform: Transform, parameter: Parameter) -> float:
+def _value(number: str, transform: Transform, parameter: Parameter | Choice) -> float | str:
     label = f"{parameter.name} of {transform.name!r}"
+    if isinstance(parameter, Choice):
+        if number not in parameter.words:
+            raise SpecError(f"{label} is {parameter.range}, not {number!r}")
+        return number
     try:
         value = float(number)
     except ValueError:
@@ -165,8 +169,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _text(value: float) -> str:
-    """The shortest text that reads back as the same number: 2, 0.5, 1e-05."""
+def _text(value: float | str) -> str:
+    """The shortest text that reads back as the same value: 2, 0.5, 1e-05, black."""
+    if isinstance(value, str):
+        return value
     return str(int(value)) if value == math.trunc(value) else repr(value)
 
 
