@@ -102,6 +102,42 @@ class Calibrate(Subject):
 
 
 @dataclass(frozen=True)
+class Jagged(Subject):
+    models: tuple[str, ...] = ("-",)
+    preset: str = "paper"
+    protocol: str = "embed"  # or scale, crop, frames
+    direction: str = "vertical"  # or horizontal, diagonal
+    fill: str = "inpaint"  # or black, edge, mean, zero
+    object: tuple[int, ...] = ()  # pixels; empty: 100 of 224, or as large a share of the input
+    range: tuple[int, int] | None = None  # pixels from the middle; None: -12 to 12, or what fits
+    step: int = 1  # pixels
+    top: int | None = None  # k of the top-k classes; None: 5, or 1 of fewer than 20 categories
+    target: str = "label"  # class whose probability is followed; or first, each
+    aspect: str = "auto"  # of the object; square, whole or random; auto: whole to crop, else square
+    area: float = 1.0  # share of a photograph that a random crop keeps
+    boxes: str | None = None
+    examples: int = 6  # most jagged images, whose frames are kept
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
+# What the names of --preset stand for, where that is not the default.
+PRESETS: dict[str, dict[str, object]] = {
+    "paper": {},
+    "authors-script": {
+        "protocol": "crop",
+        "direction": "diagonal",
+        "fill": "zero",
+        "object": (234,),
+        "range": (-5, 3),
+        "top": 1,
+        "target": "each",
+        "aspect": "random",
+        "area": 0.7,
+    },
+}
+
+
+@dataclass(frozen=True)
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each

@@ -170,6 +170,34 @@ def write_calibration(path: Path) -> Path:
     return path
 
 
+def write_jaggedness(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    shape, grid = (5, 7), ("image", "position")
+    with hdf5.create(path, "jaggedness", STEPS[:1]) as out:
+        told = {"model": "model.st", "data": "photos", "protocol": "embed", "target": "label"}
+        for name, value in {**told, "protocol_text": "embed 100 px in 224 px", "top": 1}.items():
+            out.attribute(name, value)
+        out.array("position", np.arange(-3, 4), ("position",), units="px")
+        out.array("label", np.arange(5) % 4, ("image",))
+        out.array("name", [f"{n}.jpg" for n in range(5)], ("image",))
+        out.array("measure", ["jagged_images", "accuracy"], ("measure",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("probability", rng.random(shape), grid)
+        out.array("top1", rng.integers(0, 4, shape), grid)
+        inside = rng.integers(0, 2, shape).astype(np.uint8)
+        out.array("in_topk", inside, grid)
+        out.array("jaggedness", (np.diff(inside.astype(int)) != 0).sum(1), ("image",))
+        out.array("followed", np.arange(5) % 4, ("image",))
+        out.array("change", rng.random(5), ("image",))
+        out.array("value", np.array([0.8, 0.4]), ("measure",))
+        out.array("interval", np.array([[0.6, 1.0], [0.2, 0.6]]), ("measure", "bound"))
+        out.array("example", [1, 0], ("example",))
+        frames = rng.integers(0, 256, (2, 7, 3, 8, 8), dtype=np.uint8)
+        dims = ("example", "position", "channel", "height", "width")
+        out.array("example_frame", frames, dims)
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -250,4 +278,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "ablation": write_ablation,
     "evaluation": write_evaluation,
     "calibration": write_calibration,
+    "jaggedness": write_jaggedness,
 }

@@ -63,7 +63,9 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(parse("photos")) == "folder:photos"
     assert str(parse("folder:photos,size=64,seed=2")) == "folder:photos,seed=2,size=64"
     assert parse("folder:a,b").path == "a,b"
-    assert parse("folder:a,b,size=9") == DataSpec("folder", "a,b", {"size": 9, "seed": 0})
+    assert parse("folder:a,b,size=9") == DataSpec(
+        "folder", "a,b", {"size": 9, "seed": 0, "crop": 0, "numbered": 0}
+    )
     for text in ("folder:a,b", "folder:a,b,size=9", "x:y.h5", "-"):
         assert str(parse(text)) == text
     assert parse("faces").name == "faces"  # a data set of invtool comes before a folder ...

@@ -105,6 +105,14 @@ Model = Annotated[
         "torchvision:NAME, timm:NAME or py:MODULE:CALLABLE (runs your code).",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL...",
+        show_default=False,
+        help="Model files ('-', the default, is standard input), or networks as in activations.",
+    ),
+]
 TestData = Annotated[
     str,
     typer.Option(

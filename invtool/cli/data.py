@@ -38,7 +38,9 @@ def main(
     faces and objects are drawn by invtool itself, with options categories (100), size (32 px),
     train (60 images a category), test (10) and seed. The sets of torchvision lie under
     $INVTOOL_DATA. A folder holds train/ and test/ with a folder a category, or just a folder a
-    category, of which a seeded fifth is for the test; size=N gives all images one size in pixels.
+    category, of which a seeded fifth is for the test; size=N gives all images one size in pixels,
+    crop=N keeps the middle of it; with numbered=1 the names of folders (or files, without any) begin
+    with the number of their category, as a network counts it.
     --limit keeps N images of each split.
     """
     from invtool.stages import _refusals

@@ -13,6 +13,7 @@ from invtool.cli._options import (
     InputSize,
     Limit,
     Mean,
+    Models,
     NoProvenance,
     Output,
     Overwrite,
@@ -41,14 +42,7 @@ invtool evaluate networks/*.st | invtool plot --kind quadrants -o figure6.pdf"""
 
 
 def main(
-    model: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL...",
-            show_default=False,
-            help="Model files ('-', the default, is standard input), or networks as in activations.",
-        ),
-    ] = None,
+    model: Models = None,
     output: Output = STDIO,
     data: TestData = Evaluate.data,
     transform: Transforms = None,

@@ -11,6 +11,8 @@ from invtool.errors import InvtoolError
 from invtool.files.provenance import Steps
 
 TRAIN, TEST = 0, 1
+MOST_CATEGORIES = 1_000_000  # more is another numbering, as ImageNet's of synsets
+UNNAMED = "category-"  # and its number: a category without a name
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invtool.data import embedded, folders, torchvision_sets
-from invtool.data.sets import TEST, ImageSet
+from invtool.data.sets import MOST_CATEGORIES, TEST, UNNAMED, ImageSet
 from invtool.data.specs import DOWNLOADED, EMBEDDED, DataSpec, parse
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, streams
 
-MOST_CATEGORIES = 1_000_000  # more is another numbering, as ImageNet's of synsets
 IN_MEMORY = 16 << 20  # bytes of images that are read whole where they cannot be mapped
 PART = 1000  # images read at once
-UNNAMED = "category-"  # and its number: a category that a file has no name for
 
 
 def open_data(spec: DataSpec | str, *, download: bool = False) -> ImageSet:

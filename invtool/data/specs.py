@@ -21,6 +21,11 @@ EMBEDDED_OPTIONS = {
     "seed": (0, 0),
 }
 READ_OPTIONS = {"size": (0, 8), "seed": (0, 0)}  # 0 pixels: as they are
+FOLDER_OPTIONS = {
+    **READ_OPTIONS,
+    "crop": (0, 8),  # pixels of a central square, after the resize; 0: all
+    "numbered": (0, 0),  # 1: folders, or files without any, begin with their category's number
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def _folder(text: str) -> tuple[str, str]:
 
 
 def _options(name: str) -> dict[str, tuple[int, int]]:
+    if name == "folder":
+        return FOLDER_OPTIONS
     return EMBEDDED_OPTIONS if name in EMBEDDED else READ_OPTIONS
 
 

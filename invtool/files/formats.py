@@ -43,6 +43,11 @@ ATTRIBUTES = {
     "family": "The transform whose strength was raised, its other parameters with it (calibration).",
     "parameter": "The parameter that was raised (calibration).",
     "limit": "Accuracy that was to be fallen under (calibration).",
+    "protocol": "embed, scale, crop or frames (jaggedness).",
+    "protocol_text": "The whole protocol, in words (jaggedness).",
+    "preset": "The preset that it started from (jaggedness).",
+    "top": "k of the top k (jaggedness).",
+    "target": "Which class was followed: label, first or each (jaggedness).",
     "transform": "The transform that was found, or that the images went through (calibration, images).",
 }
 PROVENANCE = {
@@ -86,6 +91,7 @@ COUNT = Values("whole numbers from 0", "iu", 0)
 TAU = Values("shares in 0..1", "f", 0, 1)
 SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
 DIFFERENCE = Values("floats in -1..1 or NaN", "f", -1, 1, nan=True)
+MEASURE = Values("floats from 0 or NaN", "f", 0, nan=True)
 WHOLE = Values("whole numbers", "iu")
 
 
@@ -351,6 +357,90 @@ KINDS: dict[str, tuple[Array, ...]] = {
         ),
         Array(
             "network_seed", ("network",), "Seed that each was trained with.", WHOLE, required=False
+        ),
+    ),
+    "jaggedness": (
+        Array(
+            "position", ("position",), "Pixels from the middle, pixels of size, or frames.", WHOLE
+        ),
+        Array("label", ("image",), "Category number of each image; -1: not known.", WHOLE),
+        Array("name", ("image",), "File, or number in the data set.", WORDS),
+        Array("measure", ("measure",), "What is measured, of /value and /interval.", WORDS),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array(
+            "network",
+            ("network",),
+            "Networks, or sizes of the object, where there are several.",
+            WORDS,
+            required=False,
+        ),
+        Array("object_size", ("network",), "Size of the object, in pixels.", COUNT, required=False),
+        Array("protocol_text", ("network",), "Protocol of each, in words.", WORDS, required=False),
+        Array(
+            "probability",
+            ("image", "position"),
+            "Probability of the class that is followed; NaN at a position that the image lacks.",
+            SHARE,
+            networks=True,
+        ),
+        Array(
+            "top1",
+            ("image", "position"),
+            "Category answered; -1 at a position that the image lacks.",
+            WHOLE,
+            networks=True,
+        ),
+        Array(
+            "in_topk",
+            ("image", "position"),
+            "1 where the followed class is among the top k.",
+            FLAG,
+            networks=True,
+        ),
+        Array(
+            "jaggedness",
+            ("image",),
+            "Entries to and exits from the top k.",
+            COUNT,
+            networks=True,
+        ),
+        Array(
+            "followed", ("image",), "Category whose probability is followed.", WHOLE, networks=True
+        ),
+        Array(
+            "change",
+            ("image",),
+            "Mean absolute change of a probability in a step; NaN without any.",
+            SHARE,
+            networks=True,
+        ),
+        Array(
+            "value",
+            ("measure",),
+            "Each measure over all images; NaN where no image tells.",
+            MEASURE,
+            networks=True,
+        ),
+        Array(
+            "interval",
+            ("measure", "bound"),
+            "Its bootstrap interval, 95 %, over images.",
+            MEASURE,
+            networks=True,
+        ),
+        Array(
+            "example",
+            ("example",),
+            "Number of each image whose frames are kept, from 0.",
+            COUNT,
+            required=False,
+        ),
+        Array(
+            "example_frame",
+            ("example", "position", "channel", "height", "width"),
+            "Frames of the most jagged images, of at most 112 pixels a side.",
+            PIXEL,
+            required=False,
         ),
     ),
     "calibration": (

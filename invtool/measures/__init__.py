@@ -5,7 +5,12 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 
 from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
-from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
+from invtool.measures.bootstrap import (
+    accuracy_interval,
+    category_weights,
+    image_interval,
+    percentile_interval,
+)
 from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
 from invtool.measures.correlation import Correlation, correlation
@@ -18,8 +23,11 @@ from invtool.measures.invariance import (
     invariance,
     peak,
 )
+from invtool.measures.jaggedness import absolute_change, changes, jaggedness, steps
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
+from invtool.measures.nonshiftability import nonshiftability
 from invtool.measures.rise import Law, Rise, rise
+from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
 
@@ -35,21 +43,28 @@ __all__ = [
     "Rise",
     "TauGrid",
     "TopImages",
+    "absolute_change",
     "accuracy_interval",
     "activity_floor",
     "category_weights",
+    "changes",
     "chosen_tau",
     "confusion",
     "correlation",
     "defined_median",
     "group_accuracy",
     "group_indicator",
+    "image_interval",
     "invariance",
+    "jaggedness",
     "median_spread",
+    "nonshiftability",
     "peak",
     "percentile_interval",
     "rise",
+    "shift_consistency",
     "spread_units",
+    "steps",
     "top1_score",
     "top_images",
     "wilson_interval",

@@ -8,6 +8,8 @@ other. So categories are drawn, with replacement and with all their images, and 
 counts is S_c, a sum over the images of category c. Seen categories are drawn among the seen and
 unseen among the unseen, so that a resample has as many of each; those of all are both together.
 The interval runs between the quantiles of s*; with fewer than two categories there is none.
+Where no claim about categories is made, as of how an answer changes with its image's place, images
+are drawn instead (`image_interval`).
 """
 
 import numpy as np
@@ -89,3 +91,32 @@ def accuracy_interval(
             drawn = weights * inside
             bounds[:, g] = percentile_interval(drawn @ hits / (drawn @ images)[:, None], level)
     return bounds
+
+
+def image_interval(
+    numerator: Array,
+    denominator: Array,
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Bootstrap interval of sum(numerator) / sum(denominator) over images, (measure, bound).
+
+    Both are (measure, image); images are drawn with replacement, for all measures alike. NaN for
+    fewer than two images.
+
+    >>> image_interval(np.array([[1.0, 1.0, 0.0, 0.0] * 25]), np.ones((1, 100))).round(1)
+    array([[0.4, 0.6]])
+    """
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    images = top.shape[1]
+    if images < 2 or resamples < 1:
+        return np.full((len(top), 2), np.nan)
+    random = np.random.default_rng([seed, resamples])
+    ratio = np.empty((resamples, len(top)))
+    for row in ratio:  # one at a time: a matrix of all takes gigabytes for 50,000 images
+        count = np.bincount(random.integers(images, size=images), minlength=images)
+        whole = bottom @ count
+        row[:] = np.where(whole > 0, top @ count / np.where(whole > 0, whole, 1), np.nan)
+    return percentile_interval(ratio, level)

@@ -87,6 +87,12 @@ class Network:
     def device(self) -> torch.device:
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
+    @property
+    def zero_color(self) -> Tensor | None:
+        """The color (channel,) in 0..255 that the network reads as 0; None where each image has its own."""
+        mean = self.normalization.get("mean")
+        return None if mean is None else 255 * torch.tensor(mean)
+
     @cached_property
     def layers(self) -> list[Layer]:
         """Its layers, found by showing it two images of noise."""

@@ -12,6 +12,7 @@ from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
 from invtool.files import messages
 from invtool.models.networks import Network
+from invtool.stages._answers import settled
 from invtool.transforms import Spec
 
 
@@ -68,12 +69,14 @@ def predict(
     device: torch.device,
     precision: torch.dtype,
     each: Callable[[int, int], Any] = lambda condition, first: None,
+    settle: bool = False,
     label: str = "",
 ) -> NDArray[np.int64]:
     """Category that each network answers, (network, condition, image).
 
     An image is read and transformed once, for all networks. `each(condition, first image)` is called
-    before a batch passes them; with a `label`, progress is shown. Raises InvtoolError where a
+    before a batch passes them; `settle` decides near-ties alike in whatever batch, by passing such
+    an image once more, see `settled`; with a `label`, progress is shown. Raises InvtoolError where a
     network answers no finite numbers.
     """
     answers = np.empty((len(networks), len(transforms), len(index)), np.int64)
@@ -86,7 +89,7 @@ def predict(
         for condition, first, batch in batches:
             each(condition, first)
             for network, answer in zip(networks, answers, strict=True):
-                logits = network(batch)
+                logits = settled(network, batch, (1,), precision) if settle else network(batch)
                 check_finite(logits, network)
                 answer[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
     return answers

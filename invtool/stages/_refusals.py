@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Evaluate, Subject, Train
+from invtool.config import Calibrate, Evaluate, Jagged, Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
@@ -68,11 +68,33 @@ def measuring(config: Subject, *, transform: bool = True) -> Path | None:
     return reference.path
 
 
-def evaluating(config: Evaluate) -> list[Path | None]:
+def evaluating(config: Evaluate | Jagged) -> list[Path | None]:
     """As `measuring`, for each of the networks that are named."""
     if config.models.count(str(streams.STDIO)) > 1:
         raise UsageError("standard input holds one model; '-' is named twice")
     return [measuring(replace(config, model=name), transform=False) for name in config.models]
+
+
+def moving(config: Jagged) -> list[Path | None]:
+    """As `evaluating`; raises too for moves that are none, or that contradict each other."""
+    low, high = config.range or (-1, 1)
+    if high - low < config.step:
+        raise UsageError(
+            f"--range {low}:{high} has one position at --step {config.step}; two or more are wanted"
+        )
+    if config.boxes is not None and config.protocol != "crop":
+        raise UsageError("--boxes says how far a window may move; it goes with --protocol crop")
+    if config.boxes is not None and config.aspect in ("square", "random"):
+        raise UsageError("--boxes are of whole photographs; drop --aspect")
+    if config.protocol in ("scale", "frames") and config.direction != Jagged.direction:
+        raise UsageError(f"--direction is not of --protocol {config.protocol}")
+    if config.protocol == "frames" and config.object:
+        raise UsageError("--object is not of --protocol frames, which shows whole frames")
+    if config.area != Jagged.area and config.aspect != "random":
+        raise UsageError("--area goes with --aspect random")
+    if len(set(config.object)) < len(config.object):
+        raise UsageError(f"--object {' '.join(map(str, config.object))} names a size twice")
+    return evaluating(config)
 
 
 def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:

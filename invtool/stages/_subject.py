@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from invtool.config import Subject as Config
-from invtool.data.sets import TEST, ImageSet
-from invtool.data.sources import UNNAMED, open_data
+from invtool.data.sets import TEST, UNNAMED, ImageSet
+from invtool.data.sources import open_data
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import hdf5, messages, streams
 from invtool.files.provenance import Steps

@@ -87,6 +87,7 @@ def _answers(config: Evaluate, group: Sequence[Subject]) -> NDArray[np.int64]:
         seed=config.seed,
         device=first.device,
         precision=first.precision,
+        settle=True,
         label="evaluating",
     )
 

@@ -1,0 +1,108 @@
+"""Photographs one at a time, each of its own size: what is embedded, scaled, cropped or filmed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invtool.data import folders
+from invtool.data.folders import decode_one, image_files
+from invtool.data.sets import TEST, ImageSet
+from invtool.data.sources import open_data
+from invtool.data.specs import DataSpec
+from invtool.errors import InvtoolError
+from invtool.files.provenance import Steps
+
+UNKNOWN = -1  # the category of a photograph that nothing tells
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Test images of a data set, or of a folder, in their order.
+
+    read: pixels of one, (channel, height, width), uint8 or float32 in 0..255
+    name: (image,) file names below the folder, or numbers in the data set
+    label: (image,) category number, -1 where it is not known
+    """
+
+    read: Callable[[int], NDArray[Any]]
+    name: list[str]
+    label: NDArray[np.int64]
+    categories: list[str]
+    spec: str
+    steps: Steps = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+
+def open_photographs(spec: DataSpec, limit: int | None = None) -> Photographs:
+    """The test images that a spec names; a folder's are decoded when they are read.
+
+    Images that lie in the folder itself belong to no known category, unless they are numbered.
+    Raises InvtoolError where there are none.
+    """
+    if spec.name != "folder":
+        return _of_set(open_data(spec), limit)
+    top = Path(spec.path)
+    if (
+        any(path.suffix.lower() in folders.SUFFIXES for path in top.glob("[!.]*"))
+        and not (spec.options["numbered"])
+    ):
+        files = image_files([top])
+        label = np.full(len(files), UNKNOWN)
+        chosen = np.arange(len(files))
+        if limit is not None and limit < len(files):
+            chosen = chosen[np.arange(limit) * len(files) // limit]
+        return _of_files(spec, [files[i] for i in chosen], label[chosen], [])
+    found = folders.listing(spec)
+    nothing = np.empty((len(found.files), 0))
+    chosen = ImageSet(nothing, found.label, found.split, found.categories, str(spec)).indices(
+        TEST, limit
+    )
+    return _of_files(spec, [found.files[i] for i in chosen], found.label[chosen], found.categories)
+
+
+def clips(spec: DataSpec) -> list[tuple[str, list[Path]]]:
+    """Frames of each clip below a folder: a folder of images is a clip, its frames by name.
+
+    Raises InvtoolError where there is none, or one of a single frame.
+    """
+    top = Path(spec.path)
+    found: dict[Path, list[Path]] = {}
+    for path in image_files([top]):
+        found.setdefault(path.parent, []).append(path)
+    if not found:
+        raise InvtoolError(f"{spec}: no image files in it; a folder of frames is wanted")
+    for folder, frames in found.items():
+        if len(frames) < 2:
+            raise InvtoolError(f"{folder} holds one frame; a clip has two or more")
+    return [(str(folder.relative_to(top)), frames) for folder, frames in sorted(found.items())]
+
+
+def _of_set(images: ImageSet, limit: int | None) -> Photographs:
+    index = images.indices(TEST, limit)
+    return Photographs(
+        lambda i: np.asarray(images.image[index[i]]),
+        [str(number) for number in index],
+        images.label[index],
+        images.categories,
+        images.spec,
+        images.steps,
+    )
+
+
+def _of_files(
+    spec: DataSpec, files: list[Path], label: NDArray[np.int64], categories: list[str]
+) -> Photographs:
+    names = [str(path.relative_to(spec.path)) for path in files]
+    read = partial(_decoded, files, spec.options["size"], spec.options["crop"])
+    return Photographs(read, names, label, categories, str(spec))
+
+
+def _decoded(files: list[Path], size: int, crop: int, number: int) -> NDArray[np.uint8]:
+    return decode_one(files[number], size, crop)

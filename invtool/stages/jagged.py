@@ -1,0 +1,213 @@
+"""How often a network's answer changes as an image moves, grows or is filmed, one step after another.
+
+Every distinct position passes a network once. Positions of several images share batches, and several
+networks share the frames. Whether a class is among the top k must not hang on the last bits of a sum,
+which change with the batch: where rounding could decide, a frame is asked alone (`settled`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invtool.config import Jagged
+from invtool.data.folders import decode_one
+from invtool.data.photographs import UNKNOWN, Photographs, clips, open_photographs
+from invtool.data.specs import parse
+from invtool.errors import InvtoolError, UsageError
+from invtool.files import hdf5, messages, provenance
+from invtool.models.networks import Network
+from invtool.stages import _devices
+from invtool.stages._answers import settled
+from invtool.stages._forward import check_finite
+from invtool.stages._moves import GROUP, Box, Moves, filmed, moves, usual_object
+from invtool.stages._subject import open_network
+from invtool.stages.jagged_result import Answers, Example, Jaggedness, tabulate, write
+from invtool.transforms.embedding import shrunk
+
+FEW_CATEGORIES = 20  # of which k is 1 unless told
+USUAL_TOP = 5
+EXAMPLE_SIDE = 112  # pixels, at most, of the frames that are kept to be looked at
+
+
+def run(config: Jagged, paths: Sequence[Path], target: Path, form: str) -> None:
+    """Measure the networks that `config.models` names, whose files are at `paths`."""
+    device = _devices.choose(config.device, config.threads)
+    networks = [
+        open_network(replace(config, model=name), path, device)
+        for name, path in zip(config.models, paths, strict=True)
+    ]
+    _check_alike(networks)
+    photographs, plans = _plans(config, networks[0], device)
+    results: list[Jaggedness] = []
+    for size, plan in plans:
+        found = _measure(config, networks, photographs, plan, device)
+        results += [
+            Jaggedness(_name(config, network, size), plan, size, photographs, answers, config)
+            for network, answers in zip(networks, found, strict=True)
+        ]
+    inputs = [*(network.steps for network in networks), photographs.steps]
+    steps = provenance.step(config=asdict(config), inputs=inputs, device=str(device))
+    if form != "h5":
+        tabulate(target, results, form, steps)
+        return
+    with hdf5.create(target, "jaggedness", steps) as out:
+        write(out, results, list(_examples(config, results)))
+
+
+def _check_alike(networks: Sequence[Network]) -> None:
+    first = networks[0]
+    for other in networks[1:]:
+        if other.input != first.input:
+            (_, *one), (_, *two) = first.input, other.input
+            raise InvtoolError(
+                f"{first.name} takes {one[0]}x{one[1]} pixels, {other.name} {two[0]}x{two[1]};"
+                " networks that share frames want the same, as with --size"
+            )
+
+
+def _plans(
+    config: Jagged, network: Network, device: torch.device
+) -> tuple[Photographs, list[tuple[int, Moves]]]:
+    """The photographs, and a plan for each size of the object."""
+    _, height, width = network.input
+    if height != width:
+        raise InvtoolError(f"{network.name} takes {height}x{width} pixels; a square is wanted")
+    spec = parse(config.data or str(network.metadata.get("data", "")))
+    if config.protocol == "frames":
+        if spec.name != "folder":
+            raise UsageError(
+                "--protocol frames reads a folder of frames, or of folders; give it to --data"
+            )
+        films = clips(spec)
+        names = [name for name, _ in films]
+        label = np.full(len(films), UNKNOWN)
+        photographs = Photographs(
+            lambda i: decode_one(films[i][1][0], 0), names, label, [], str(spec)
+        )
+        return photographs, [(height, filmed(films, height, partial(decode_one, size=0), device))]
+    photographs = open_photographs(spec, config.limit)
+    boxes: Mapping[str, Box] = {}
+    usual = 0 if config.protocol == "crop" else usual_object(height)
+    return photographs, [
+        (
+            size,
+            moves(
+                config,
+                size,
+                photographs,
+                height,
+                color=network.zero_color,
+                boxes=boxes,
+                device=device,
+            ),
+        )
+        for size in config.object or (usual,)
+    ]
+
+
+def _name(config: Jagged, network: Network, size: int) -> str:
+    return f"{network.name}, {size} px" if len(config.object) > 1 else network.name
+
+
+@dataclass
+class _Waiting:
+    """An image, and what the networks answered to those of its frames that have passed."""
+
+    number: int
+    shown: NDArray[np.bool_]  # (position,)
+    logits: list[list[Tensor]]  # of each network, parts of (frame, category), on the host
+    left: int  # frames that have not passed
+
+
+def _measure(
+    config: Jagged,
+    networks: Sequence[Network],
+    photographs: Photographs,
+    plan: Moves,
+    device: torch.device,
+) -> list[Answers]:
+    """What each network answers at every position of every image."""
+    precision = _devices.precision(config.precision, device)
+    size = min(_devices.batch_size(config.batch_size, each.layers, device) for each in networks)
+    shape = len(photographs), len(plan.position)
+    reduced = precision != torch.float32
+    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+        found = [_empty(config, network, photographs, shape) for network in networks]
+        batches = messages.progress(
+            _batches(plan, shape[0], size, len(networks)),
+            total=shape[0] * shape[1],
+            label="moving",
+            unit="frames",
+            size=size,
+        )
+        for frames, parts in batches:
+            for n, (network, answers) in enumerate(zip(networks, found, strict=True)):
+                logits = settled(network, frames, (1, answers.top), precision)
+                check_finite(logits, network)
+                rows = logits.cpu().split([count for _, count in parts])
+                for (waiting, _), part in zip(parts, rows, strict=True):
+                    waiting.logits[n].append(part)
+            for waiting, count in parts:
+                waiting.left -= count
+                if not waiting.left:
+                    for answers, logits_of in zip(found, waiting.logits, strict=True):
+                        answers.put(waiting.number, waiting.shown, torch.cat(logits_of).numpy())
+    return found
+
+
+def _empty(
+    config: Jagged, network: Network, photographs: Photographs, shape: tuple[int, int]
+) -> Answers:
+    categories = network(torch.zeros(1, *network.input)).shape[1]
+    top = config.top or (1 if categories < FEW_CATEGORIES else USUAL_TOP)
+    if top >= categories:
+        raise UsageError(
+            f"--top {top}: {network.name} tells {categories} categories apart, so that every class"
+            " is always among them"
+        )
+    highest = int(photographs.label.max())
+    if highest >= categories:
+        raise InvtoolError(
+            f"{photographs.spec} has category number {highest}, {network.name} {categories} categories"
+        )
+    return Answers(shape, photographs.label, top, config.target)
+
+
+def _batches(
+    plan: Moves, images: int, size: int, networks: int
+) -> Iterator[tuple[Tensor, list[tuple[_Waiting, int]]]]:
+    """Frames (frame, channel, height, width) of one image after the other, `size` at a time."""
+    held: list[Tensor] = []
+    parts: list[tuple[_Waiting, int]] = []
+    room = size
+    for start in range(0, images, GROUP):
+        group = range(start, min(start + GROUP, images))
+        for number, (frames, shown) in zip(group, plan.frames(group), strict=True):
+            waiting = _Waiting(number, shown, [[] for _ in range(networks)], len(frames))
+            while len(frames):
+                taken, frames = frames[:room], frames[room:]
+                held.append(taken)
+                parts.append((waiting, len(taken)))
+                room -= len(taken)
+                if not room:
+                    yield torch.cat(held), parts
+                    held, parts, room = [], [], size
+    if held:
+        yield torch.cat(held), parts
+
+
+def _examples(config: Jagged, results: Sequence[Jaggedness]) -> Iterator[Example]:
+    """The frames of the most jagged images of the first result, small."""
+    plan = results[0].plan
+    for number in results[0].worst(config.examples):
+        (frames, shown), *_ = plan.frames([number])
+        small = shrunk(frames, *(min(EXAMPLE_SIDE, side) for side in frames.shape[2:]))
+        pixels = np.zeros((len(shown), *small.shape[1:]), np.uint8)
+        pixels[shown] = small.clamp(0, 255).round().byte().cpu().numpy()
+        yield Example(number, pixels)
