@@ -102,21 +102,36 @@ class Calibrate(Subject):
 
 
 @dataclass(frozen=True)
-class Jagged(Subject):
-    models: tuple[str, ...] = ("-",)
-    preset: str = "paper"
+class Moved(Subject):
+    """How an image moves before a network: what such commands have in common."""
+
     protocol: str = "embed"  # or scale, crop, frames
     direction: str = "vertical"  # or horizontal, diagonal
     fill: str = "inpaint"  # or black, edge, mean, zero
     object: tuple[int, ...] = ()  # pixels; empty: 100 of 224, or as large a share of the input
     range: tuple[int, int] | None = None  # pixels from the middle; None: -12 to 12, or what fits
     step: int = 1  # pixels
-    top: int | None = None  # k of the top-k classes; None: 5, or 1 of fewer than 20 categories
-    target: str = "label"  # class whose probability is followed; or first, each
     aspect: str = "auto"  # of the object; square, whole or random; auto: whole to crop, else square
     area: float = 1.0  # share of a photograph that a random crop keeps
+
+
+@dataclass(frozen=True)
+class Jagged(Moved):
+    models: tuple[str, ...] = ("-",)
+    preset: str = "paper"
+    top: int | None = None  # k of the top-k classes; None: 5, or 1 of fewer than 20 categories
+    target: str = "label"  # class whose probability is followed; or first, each
     boxes: str | None = None
     examples: int = 6  # most jagged images, whose frames are kept
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
+@dataclass(frozen=True)
+class Shiftable(Moved):
+    layers: tuple[str, ...] = ("all",)
+    limit: int | None = 10  # images, as many as the paper's
+    share: float = 0.2  # of its mean, by which a sum has to change
+    threshold: float = 0.1  # of the layer's highest response, that a map has to pass
     resamples: int = 1000  # of the images, for intervals; 0: none
 
 

@@ -198,6 +198,28 @@ def write_jaggedness(path: Path) -> Path:
     return path
 
 
+def write_shiftability(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    with hdf5.create(path, "shiftability", STEPS[:1]) as out:
+        told = {"model": "model.st", "data": "photos", "protocol": "embed", "share": 0.2}
+        for name, value in {**told, "protocol_text": "embed 100 px in 224 px"}.items():
+            out.attribute(name, value)
+        out.array("position", np.arange(-3, 4), ("position",), units="px")
+        out.array("name", ["a.jpg", "b.jpg"], ("image",))
+        out.array("layer", ["conv1", "conv2"], ("layer",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("nonshiftability", np.array([0.5, 2.0]), ("layer",))
+        out.array("interval", np.array([[0.0, 1.0], [1.0, 3.0]]), ("layer", "bound"))
+        out.array("subsampling", np.array([1.0, 2.0]), ("layer",), units="px")
+        for name, channels in (("conv1", 3), ("conv2", 5)):
+            top, dims = f"layers/{name}", ("image", "position", "channel")
+            out.array(f"{top}/global_sum", rng.random((2, 7, channels)), dims)
+            out.array(f"{top}/highest", rng.random((2, channels)), ("image", "channel"))
+            counts = rng.integers(0, 7, (2, channels)).astype(float)
+            out.array(f"{top}/changes", counts, ("image", "channel"))
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -279,4 +301,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "evaluation": write_evaluation,
     "calibration": write_calibration,
     "jaggedness": write_jaggedness,
+    "shiftability": write_shiftability,
 }

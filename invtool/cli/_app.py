@@ -31,6 +31,7 @@ COMMANDS = {
         "calibrate": "Find the strength of a transform at which accuracy falls under a limit.",
         "invariance": "Measure how invariant each neuron is to a transform.",
         "jagged": "Measure how often the answer changes as an image moves by one pixel.",
+        "shiftable": "Measure how often the sum of a feature map changes as the image moves.",
     },
     "Look": {
         "plot": "Draw results as a figure, or as text in a terminal.",

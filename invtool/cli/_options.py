@@ -1,5 +1,6 @@
 """Options that mean the same thing in every command, written once."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,6 +68,22 @@ def tau_grid(text: str) -> tuple[float, ...]:
     if not all(0 <= tau <= 1 for tau in grid) or sorted(set(grid)) != grid:
         raise UsageError(f"--tau-grid {text}: ascending shares, from 0 to 1, are wanted")
     return tuple(grid)
+
+
+def pixel_range(text: str | None) -> tuple[int, int] | None:
+    """`-4:4`, or `4` for the same, in pixels.
+
+    >>> pixel_range("-5:3"), pixel_range("4")
+    ((-5, 3), (-4, 4))
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(-?\d+):(-?\d+)|(\d+)", text)
+    if match is None:
+        raise UsageError(f"--range {text}: pixels as LOW:HIGH are wanted, as -8:8")
+    if match[3] is not None:
+        return -int(match[3]), int(match[3])
+    return int(match[1]), int(match[2])
 
 
 Source = Annotated[

@@ -1,4 +1,3 @@
-import re
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -28,9 +27,9 @@ from invtool.cli._options import (
     Weights,
     batch_size_of,
     numbers,
+    pixel_range,
 )
 from invtool.config import PRESETS, Jagged
-from invtool.errors import UsageError
 from invtool.files import messages, streams
 
 EXAMPLES = """\
@@ -175,7 +174,7 @@ def main(
         "direction": direction,
         "fill": fill,
         "object": tuple(object) if object else None,
-        "range": _range(range),
+        "range": pixel_range(range),
         "top": top,
         "target": target,
         "aspect": aspect,
@@ -219,16 +218,3 @@ def main(
         target_path = stack.enter_context(streams.writing(output))
         stack.enter_context(redirect_stdout(sys.stderr))
         jagged.run(config, paths, target_path, form)
-
-
-def _range(text: str | None) -> tuple[int, int] | None:
-    """`-4:4`, or `4` for the same."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(-?\d+):(-?\d+)|(\d+)", text)
-    if match is None:
-        raise UsageError(f"--range {text}: pixels as LOW:HIGH are wanted, as -8:8")
-    low, high = (
-        (int(match[1]), int(match[2])) if match[3] is None else (-int(match[3]), int(match[3]))
-    )
-    return low, high

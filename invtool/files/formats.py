@@ -43,8 +43,10 @@ ATTRIBUTES = {
     "family": "The transform whose strength was raised, its other parameters with it (calibration).",
     "parameter": "The parameter that was raised (calibration).",
     "limit": "Accuracy that was to be fallen under (calibration).",
-    "protocol": "embed, scale, crop or frames (jaggedness).",
-    "protocol_text": "The whole protocol, in words (jaggedness).",
+    "protocol": "embed, scale, crop or frames (jaggedness, shiftability).",
+    "protocol_text": "The whole protocol, in words (jaggedness, shiftability).",
+    "share": "Of its mean, by which a sum had to change (shiftability).",
+    "threshold": "Of the layer's highest response, that a map had to pass (shiftability).",
     "preset": "The preset that it started from (jaggedness).",
     "top": "k of the top k (jaggedness).",
     "target": "Which class was followed: label, first or each (jaggedness).",
@@ -441,6 +443,45 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "Frames of the most jagged images, of at most 112 pixels a side.",
             PIXEL,
             required=False,
+        ),
+    ),
+    "shiftability": (
+        Array("position", ("position",), "Pixels from the middle, or pixels of size.", WHOLE),
+        Array("name", ("image",), "File, or number in the data set.", WORDS),
+        Array("layer", ("layer",), "Names of the layers, input to output.", WORDS),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array(
+            "nonshiftability",
+            ("layer",),
+            "Steps at which the global sum of a map changes, mean of maps and images; NaN without any.",
+            MEASURE,
+        ),
+        Array(
+            "interval", ("layer", "bound"), "Its bootstrap interval, 95 %, over images.", MEASURE
+        ),
+        Array(
+            "subsampling",
+            ("layer",),
+            "Pixels of the input from a position of the layer to the next.",
+            NUMBER,
+        ),
+        Array(
+            "layers/*/global_sum",
+            ("image", "position", "channel"),
+            "Sum of a feature map over its positions.",
+            NUMBER,
+        ),
+        Array(
+            "layers/*/highest",
+            ("image", "channel"),
+            "Highest response of a map, at any place and position.",
+            NUMBER,
+        ),
+        Array(
+            "layers/*/changes",
+            ("image", "channel"),
+            "Steps at which the sum changes; NaN for a map that responds too weakly.",
+            MEASURE,
         ),
     ),
     "calibration": (

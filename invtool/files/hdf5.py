@@ -391,7 +391,9 @@ def _check_shape(
         found = "text" if dtype.kind == "O" else str(dtype)
         raise InvtoolError(f"{reader.label}: {name} holds {found}; {values.text} is wanted")
     for dim, size in zip(fixed, shape, strict=False):
-        known, where = sizes.setdefault(dim, (size, name))
+        own = dim == "channel" and "*" in array.path  # each layer has as many as it likes
+        key = f"{name.rpartition('/')[0]}/{dim}" if own else dim
+        known, where = sizes.setdefault(key, (size, name))
         if known != size:
             raise InvtoolError(
                 f"{reader.label}: {name} has {size} along {dim}, but {where} has {known}"

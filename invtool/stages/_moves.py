@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invtool.config import Jagged
+from invtool.config import Moved
 from invtool.data.photographs import Photographs
 from invtool.errors import InvtoolError, UsageError
 from invtool.transforms.embedding import plane_around, shrunk, window
@@ -53,7 +53,7 @@ def usual_object(side: int) -> int:
 
 
 def moves(
-    config: Jagged,
+    config: Moved,
     size: int,
     photographs: Photographs,
     side: int,
@@ -81,7 +81,7 @@ class _Objects:
     """Objects cut from photographs and shrunk."""
 
     def __init__(
-        self, config: Jagged, photographs: Photographs, color: Tensor | None, device: torch.device
+        self, config: Moved, photographs: Photographs, color: Tensor | None, device: torch.device
     ):
         self.config, self.photographs, self.color = config, photographs, color
         self.device = device
@@ -112,7 +112,7 @@ class _Objects:
         return plane_around(objects, margin, fill or other, self.color)
 
 
-def _embedded(config: Jagged, size: int, side: int, make: _Objects) -> Moves:
+def _embedded(config: Moved, size: int, side: int, make: _Objects) -> Moves:
     room = side - size
     middle = room // 2
     offset = _offsets(config, -middle, room - middle)
@@ -133,7 +133,7 @@ def _embedded(config: Jagged, size: int, side: int, make: _Objects) -> Moves:
     return Moves("embed", np.array(offset), text, frames)
 
 
-def _scaled(config: Jagged, size: int, side: int, make: _Objects) -> Moves:
+def _scaled(config: Moved, size: int, side: int, make: _Objects) -> Moves:
     sizes = [size + o for o in _offsets(config, 1 - size, side - size)]
 
     def frames(group: Sequence[int]) -> Iterator[tuple[Tensor, NDArray[np.bool_]]]:
@@ -157,7 +157,7 @@ def _scaled(config: Jagged, size: int, side: int, make: _Objects) -> Moves:
 
 
 def _cropped(
-    config: Jagged,
+    config: Moved,
     size: int,
     photographs: Photographs,
     side: int,
@@ -208,7 +208,7 @@ def _cropped(
 
 
 def _whole(
-    config: Jagged, make: _Objects, number: int, size: int, box: Box | None
+    config: Moved, make: _Objects, number: int, size: int, box: Box | None
 ) -> tuple[Tensor, Box | None]:
     """The photograph to crop from, (channel, height, width), its shorter side of `size` if told."""
     if config.aspect in ("square", "random"):
@@ -234,7 +234,7 @@ def _window_room(extent: int, side: int, ends: tuple[float, float] | None) -> tu
 
 
 def _part(
-    aspect: str, height: int, width: int, config: Jagged, number: int
+    aspect: str, height: int, width: int, config: Moved, number: int
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width of what is taken of a photograph."""
     if aspect == "whole":
@@ -255,7 +255,7 @@ def _part(
     return (height - rows) // 2, (width - columns) // 2, rows, columns
 
 
-def _offsets(config: Jagged, least: int, most: int) -> list[int]:
+def _offsets(config: Moved, least: int, most: int) -> list[int]:
     """Steps from the middle; the usual ones as far as they fit, those asked for or an error."""
     if config.range is None:
         low, high = max(least, -USUAL_RANGE), min(most, USUAL_RANGE)
@@ -268,7 +268,7 @@ def _offsets(config: Jagged, least: int, most: int) -> list[int]:
     return list(range(low, high + 1, config.step))
 
 
-def _object(config: Jagged) -> str:
+def _object(config: Moved) -> str:
     return {
         "auto": "central squares",
         "square": "central squares",
@@ -277,7 +277,7 @@ def _object(config: Jagged) -> str:
     }[config.aspect]
 
 
-def _direction(config: Jagged) -> str:
+def _direction(config: Moved) -> str:
     return "vertically" if config.direction == "vertical" else f"{config.direction}ly"
 
 

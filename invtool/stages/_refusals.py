@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Evaluate, Jagged, Subject, Train
+from invtool.config import Calibrate, Evaluate, Jagged, Moved, Shiftable, Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
@@ -77,17 +77,11 @@ def evaluating(config: Evaluate | Jagged) -> list[Path | None]:
 
 def moving(config: Jagged) -> list[Path | None]:
     """As `evaluating`; raises too for moves that are none, or that contradict each other."""
-    low, high = config.range or (-1, 1)
-    if high - low < config.step:
-        raise UsageError(
-            f"--range {low}:{high} has one position at --step {config.step}; two or more are wanted"
-        )
+    _moves(config)
     if config.boxes is not None and config.protocol != "crop":
         raise UsageError("--boxes says how far a window may move; it goes with --protocol crop")
     if config.boxes is not None and config.aspect in ("square", "random"):
         raise UsageError("--boxes are of whole photographs; drop --aspect")
-    if config.protocol in ("scale", "frames") and config.direction != Jagged.direction:
-        raise UsageError(f"--direction is not of --protocol {config.protocol}")
     if config.protocol == "frames" and config.object:
         raise UsageError("--object is not of --protocol frames, which shows whole frames")
     if config.area != Jagged.area and config.aspect != "random":
@@ -95,6 +89,22 @@ def moving(config: Jagged) -> list[Path | None]:
     if len(set(config.object)) < len(config.object):
         raise UsageError(f"--object {' '.join(map(str, config.object))} names a size twice")
     return evaluating(config)
+
+
+def shifting(config: Shiftable) -> Path | None:
+    """As `measuring`; raises too for moves that are none."""
+    _moves(config)
+    return measuring(config, transform=False)
+
+
+def _moves(config: Moved) -> None:
+    low, high = config.range or (-1, 1)
+    if high - low < config.step:
+        raise UsageError(
+            f"--range {low}:{high} has one position at --step {config.step}; two or more are wanted"
+        )
+    if config.protocol in ("scale", "frames") and config.direction != Moved.direction:
+        raise UsageError(f"--direction is not of --protocol {config.protocol}")
 
 
 def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:
