@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -172,6 +172,18 @@ _invtool() {
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      ;;
+    bias)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        --below)  return ;;
+        --correction) _invtool_words "holm bonferroni fdr none"; return ;;
+        --corners) _invtool_words "auto edges from-0 from-1"; return ;;
+        --faulty) _invtool_words "refuse skip clip"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output --below --correction --corners --faulty -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
       ;;
     plot)
       case $prev in

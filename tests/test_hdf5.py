@@ -26,6 +26,7 @@ LAYERS = {
     "ablation": {},
     "evaluation": {},
     "calibration": {},
+    "bias": {},
 }
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
         "ablate": "Find the activity from which on a network's units matter.",
         "calibrate": "Find the strength of a transform at which accuracy falls under a limit.",
         "invariance": "Measure how invariant each neuron is to a transform.",
+        "bias": "Test whether positions and sizes of objects are uniform in photographs.",
     },
     "Look": {
         "plot": "Draw results as a figure, or as text in a terminal.",

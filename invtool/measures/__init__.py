@@ -8,6 +8,7 @@ from invtool.measures.accuracy import group_accuracy
 from invtool.measures.bootstrap import accuracy_interval, category_weights, percentile_interval
 from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
+from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
@@ -18,10 +19,13 @@ from invtool.measures.invariance import (
     invariance,
     peak,
 )
+from invtool.measures.kolmogorov import kolmogorov_log10_p
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
+from invtool.measures.placement import placement
 from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
+from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 
 __all__ = [
     "GROUPS",
@@ -35,22 +39,28 @@ __all__ = [
     "Rise",
     "TauGrid",
     "TopImages",
+    "Uniformity",
     "accuracy_interval",
     "activity_floor",
     "category_weights",
     "chosen_tau",
     "confusion",
+    "corrected_log10_p",
     "correlation",
     "defined_median",
+    "either_log10_p",
     "group_accuracy",
     "group_indicator",
     "invariance",
+    "kolmogorov_log10_p",
     "median_spread",
     "peak",
     "percentile_interval",
+    "placement",
     "rise",
     "spread_units",
     "top1_score",
     "top_images",
+    "uniformity",
     "wilson_interval",
 ]
