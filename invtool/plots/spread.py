@@ -14,7 +14,8 @@ from invtool.plots.matrix import SHADES
 from invtool.plots.panels import PLAIN, Objects, Page, Spread
 
 MANY = 2000  # objects that are drawn as a density
-GRID = 40  # cells a side of a density
+GRID = 41  # cells a side of a density: the middle is in one
+COLUMN = 3  # panels below each other, before others stand beside them
 COLOR = COLORS["seen"]
 
 
@@ -29,9 +30,9 @@ def draw(drawing: Spread, page: Page = PLAIN) -> Figure:
         raise ValueError("nothing to draw: no object")
     count = len(drawing.panels)
     with style.context(page.style):
-        pairs = max(1, min(count, int(style.room(page) / 5.6))) if count > 3 else 1
-        down = -(-count // pairs)
-        size = style.extent(page, 5.6 * pairs, 2.7 * down + 0.4)
+        wide, high = 5.6 * style.tight(page), 2.7 * style.tight(page)
+        pairs = max(1, min(-(-count // COLUMN), int(style.room(page) / wide)))
+        size = style.extent(page, wide * pairs, high * -(-count // pairs) + 0.4)
         figure, axes = style.grid(2 * count, size, 2 * pairs, share=False)
         inches = size[0] / (2 * pairs)
         for at, panel in enumerate(drawing.panels):

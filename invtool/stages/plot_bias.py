@@ -49,7 +49,7 @@ def _panels(patterns: Sequence[str], held: Arrays, result: Result, name: str) ->
         mine = held["box_category"] == chosen
         p = {test: written(float(held[f"{test}_log10_p"][chosen])) for test in TESTS}
         yield Objects(
-            titled(categories[chosen], f"{int(mine.sum()):,} boxes", name),
+            titled(categories[chosen], _boxes(int(mine.sum())), name),
             held["center"][mine],
             held["height"][mine],
             f"p: position {p['position']}, placement {p['placement']}",
@@ -61,8 +61,9 @@ def _panels(patterns: Sequence[str], held: Arrays, result: Result, name: str) ->
 def _chosen(patterns: Sequence[str], held: Arrays, label: str) -> list[int | None]:
     """Numbers of the categories to draw, None for all together."""
     ranked = order(held["position_log10_p"], held["size_log10_p"]).tolist()
+    tested = int((~np.isnan(np.maximum(held["position_log10_p"], held["size_log10_p"]))).sum()) or 1
     if not patterns:
-        return [None, *dict.fromkeys([ranked[0], ranked[-1]])]
+        return [None, *dict.fromkeys([ranked[0], ranked[tested - 1]])]
     names, found = held["category"].tolist(), list[int | None]()
     for pattern in patterns:
         matching = [at for at, name in enumerate(names) if fnmatchcase(name, pattern)]
@@ -79,10 +80,14 @@ def _together(held: Arrays, result: Result, name: str) -> Objects:
     under = {test: int((each < limit).sum()) for test, each in p.items()}
     tested = {test: int((~np.isnan(each)).sum()) for test, each in p.items()}
     return Objects(
-        titled("all categories", f"{len(held['height']):,} boxes", name),
+        titled("all categories", _boxes(len(held["height"])), name),
         held["center"],
         held["height"],
         f"position {under['position']}, placement {under['placement']} of {tested['position']}",
         f"size {under['size']} of {tested['size']}",
         [str(held["category"][number]) for number in held["box_category"]],
     )
+
+
+def _boxes(number: int) -> str:
+    return f"{number:,} box" + "es" * (number != 1)
