@@ -176,21 +176,23 @@ _invtool() {
     bias)
       case $prev in
         -o|--output) _invtool_files; return ;;
+        --test) _invtool_words "kolmogorov-smirnov chi-square"; return ;;
         --below)  return ;;
         --correction) _invtool_words "holm bonferroni fdr none"; return ;;
         --corners) _invtool_words "auto edges from-0 from-1"; return ;;
         --faulty) _invtool_words "refuse skip clip"; return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output --below --correction --corners --faulty -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output --test --below --correction --corners --faulty -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
+        -c|--category)  return ;;
         -f|--format) _invtool_words "auto text pdf svg png csv json"; return ;;
         --style) _invtool_words "print slides"; return ;;
         --title)  return ;;
@@ -198,7 +200,7 @@ _invtool() {
         --height)  return ;;
         --dpi)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -c --category -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     inspect)

@@ -104,6 +104,7 @@ class Calibrate(Subject):
 @dataclass(frozen=True)
 class Bias:
     sources: tuple[str, ...] = ("-",)  # files of boxes, or folders of them
+    test: str = "kolmogorov-smirnov"  # or chi-square
     below: float = 1e-10  # p to fall under, the paper's
     correction: str = "holm"  # for the number of categories: holm, bonferroni, fdr or none
     corners: str = "auto"  # edges, from-0 or from-1; auto goes by the format

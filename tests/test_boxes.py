@@ -200,7 +200,7 @@ BAD: list[tuple[str, str | bytes | dict[str, Any], str]] = [
     (
         "a.json",
         coco(annotations=[{"image_id": 7, "category_id": 3, "iscrowd": 1}]),
-        "a.json: no boxes, as 1 were left out",
+        "a.json: no boxes (left out: 1)",
     ),
 ]  # fmt: skip
 

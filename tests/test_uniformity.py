@@ -12,6 +12,7 @@ from scipy import special, stats
 from invtool.measures import (
     corrected_log10_p,
     either_log10_p,
+    grid_uniformity,
     kolmogorov_log10_p,
     placement,
     uniformity,
@@ -103,6 +104,36 @@ def test_objects_that_stand_anywhere_are_central_but_rightly_placed() -> None:
     one = np.zeros(2000, int)
     assert uniformity(edge + extent / 2, one, 1).log10_p[0] < -100
     assert uniformity(placement(edge, extent), one, 1).log10_p[0] > -2
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_the_tail_of_chi_square_is_scipys_and_goes_on_below_it(axes: int) -> None:
+    rng = np.random.default_rng(0)
+    for n, power in ((200, 1), (200, 2), (1000, 3), (9000, 9)):
+        value = rng.random((n, axes)) ** power
+        found = grid_uniformity(value, np.zeros(n, int), 1)
+        wanted = stats.chi2.logsf(found.statistic[0], 5**axes - 1) / np.log(10)
+        if np.isfinite(wanted):
+            assert found.log10_p[0] == pytest.approx(wanted, rel=1e-9)
+        else:
+            assert -np.inf < found.log10_p[0] < -300
+    even = (np.arange(200) % 25)[:, None] // [[1, 5]] % 5 / 5 + 0.1
+    assert grid_uniformity(even, np.zeros(200, int), 1).log10_p[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_diagonal_is_seen_on_the_grid_alone() -> None:
+    v = np.random.default_rng(0).random(500)
+    one, diagonal = np.zeros(500, int), np.stack([v, v], -1)
+    assert uniformity(v, one, 1).log10_p[0] > -2
+    assert grid_uniformity(diagonal, one, 1).log10_p[0] < -100
+
+
+def test_a_grid_of_too_few_values_says_nothing() -> None:
+    value = np.full((249, 2), 0.5)
+    found = grid_uniformity(value, np.repeat([0, 1], [124, 125]), 3)
+    assert np.isnan(found.log10_p).tolist() == [True, False, True]
+    value[-1, 0] = np.nan
+    assert np.isnan(grid_uniformity(value, np.repeat([0, 1], [124, 125]), 2).log10_p).all()
 
 
 def test_placement_is_nan_only_where_there_is_one_place() -> None:

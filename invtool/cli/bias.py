@@ -13,7 +13,7 @@ EXAMPLES = """\
 invtool bias annotations/
 invtool bias instances_val2017.json -o bias.h5
 invtool bias boxes.csv.gz --corners from-0 --format csv
-invtool bias VOC2012/Annotations boxes.csv --faulty skip
+invtool bias VOC2012/Annotations boxes.csv --faulty skip --test chi-square
 invtool bias boxes.csv | invtool plot -o figure5.pdf"""
 
 
@@ -28,6 +28,13 @@ def main(
         ),
     ] = None,
     output: Output = STDIO,
+    test: Annotated[
+        Literal["kolmogorov-smirnov", "chi-square"],
+        typer.Option(
+            help="Test of uniformity: each axis on its own, the smaller p counting twice; or a grid of 5 "
+            "intervals an axis, for categories of 125 boxes or more."
+        ),
+    ] = Bias.test,  # type: ignore[assignment]
     below: Annotated[
         float,
         typer.Option(metavar="P", help="A category is biased where p is under this, 0 < P < 1."),
@@ -60,14 +67,13 @@ def main(
 
     Of each category, are the centers of the bounding boxes (position) and their heights (size)
     uniform in units of the image? Photographers put objects in the middle and near; a network that
-    learns from their photographs need not learn to be invariant. The test is Kolmogorov and
-    Smirnov's; a position's two axes count as two tests. As the center of a large object is central
-    by necessity, placement asks the stricter question whether a box is as likely in each place where
-    it fits into the image. The paper found position and size of more than 900 of the 1000
-    categories of ImageNet under 1e-10.
+    learns from their photographs need not learn to be invariant. As the center of a large object is
+    central by necessity, placement asks the stricter question whether a box is as likely in each
+    place where it fits into the image. The paper found position and size of more than 900 of the
+    1000 categories of ImageNet under 1e-10, by a test that it does not name.
 
     CSV has a header with category,x0,y0,x1,y1,width,height, the last two of the image. In COCO,
-    annotations of crowds are left out. A category of one box has no p, and is not counted.
+    annotations of crowds are left out. A category of too few boxes has no p, and is not counted.
 
     The table shows mean and standard deviation of center and height, and p of the categories that
     are most and least biased, as the larger p of position and size has it; below stands how many
@@ -77,7 +83,7 @@ def main(
         raise UsageError(f"--below {below:g}: a p, 0 < P < 1, is wanted")
     files = sources or [STDIO]
     form = streams.output_format(format, output)
-    config = Bias(tuple(map(str, files)), below, correction, corners, faulty)
+    config = Bias(tuple(map(str, files)), test, below, correction, corners, faulty)
     for file in files:
         if not file.is_dir():
             streams.check_source(file)

@@ -68,7 +68,7 @@ def read(sources: Sequence[Path], *, corners: str = "auto", faulty: str = REFUSE
     kept = whole & ((faulty == CLIP) | ~(outside | empty))
     crowds = sum(raw.crowds for raw in found)
     if not kept.any():
-        left = f", as {crowds + len(names):,} were left out" if crowds + len(names) else ""
+        left = f" (left out: {crowds + len(names):,})" if crowds + len(names) else ""
         raise InvtoolError(f"{', '.join(map(streams.label, sources))}: no boxes{left}")
     categories, numbers = np.unique(names[kept].astype(str), return_inverse=True)
     edges = edges[kept]

@@ -43,6 +43,7 @@ ATTRIBUTES = {
     "family": "The transform whose strength was raised, its other parameters with it (calibration).",
     "parameter": "The parameter that was raised (calibration).",
     "limit": "Accuracy that was to be fallen under (calibration).",
+    "test": "Test of uniformity: kolmogorov-smirnov or chi-square (bias).",
     "below": "p under which a category counts as biased (bias).",
     "correction": "How p is corrected for the number of categories: holm, bonferroni, fdr or none (bias).",
     "left_out": "An object: boxes of crowds, faulty ones skipped, and faulty ones that were clipped (bias).",
@@ -90,6 +91,7 @@ TAU = Values("shares in 0..1", "f", 0, 1)
 SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
 DIFFERENCE = Values("floats in -1..1 or NaN", "f", -1, 1, nan=True)
 WHOLE = Values("whole numbers", "iu")
+POSITIVE = Values("floats from 0 or NaN", "f", 0, nan=True)
 LOG10_P = Values("floats up to 0 or NaN", "f", high=0, nan=True)
 
 
@@ -119,10 +121,19 @@ _TESTS = tuple(  # of bias
         Array(
             f"{test}_statistic",
             dims,
-            f"Largest distance D of {of} from uniform; NaN for fewer than two boxes.",
+            f"Largest distance D of {of} from uniform, by the test of Kolmogorov and Smirnov; NaN for "
+            "fewer than two boxes.",
             SHARE,
+            required=False,
         ),
-        Array(f"{test}_p", ("category",), "p of so large a distance; 0 under 1e-308.", SHARE),
+        Array(
+            f"{test}_chi_square",
+            ("category",),
+            f"Chi-square of {of} on a grid, by that test; NaN for too few boxes.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(f"{test}_p", ("category",), "p of so large a statistic; 0 under 1e-308.", SHARE),
         Array(f"{test}_log10_p", ("category",), "Its logarithm to base 10.", LOG10_P),
         Array(
             f"{test}_corrected_log10_p",

@@ -10,6 +10,7 @@ from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
 from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
+from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
@@ -49,6 +50,7 @@ __all__ = [
     "correlation",
     "defined_median",
     "either_log10_p",
+    "grid_uniformity",
     "group_accuracy",
     "group_indicator",
     "invariance",

@@ -28,9 +28,9 @@ def run(config: Bias, sources: Sequence[Path], target: Path, form: str) -> None:
 def _tell(found: Boxes) -> None:
     """Say what was left out or changed."""
     for count, what in (
-        (found.crowds, "annotations of crowds were left out"),
-        (found.skipped, "boxes outside their image or of no size were left out"),
-        (found.clipped, "boxes that reach outside their image were clipped"),
+        (found.crowds, "annotations of crowds, left out"),
+        (found.skipped, "boxes outside their image or of no size, left out"),
+        (found.clipped, "boxes that reach outside their image, clipped"),
     ):
         if count:
-            messages.note(f"{count:,} {what}")
+            messages.note(f"{what}: {count:,}")

@@ -13,9 +13,16 @@ from invtool.config import Bias
 from invtool.data.boxes import Boxes
 from invtool.files import hdf5, tables
 from invtool.files.provenance import Steps
-from invtool.measures import corrected_log10_p, either_log10_p, placement, uniformity
+from invtool.measures import (
+    corrected_log10_p,
+    either_log10_p,
+    grid_uniformity,
+    placement,
+    uniformity,
+)
 
 AXES = ("horizontal", "vertical")
+STATISTICS = {"kolmogorov-smirnov": "statistic", "chi-square": "chi_square"}  # of each test
 SHOWN = 8  # categories at each end of a table that has no room for all
 
 Floats = NDArray[np.float64]
@@ -23,10 +30,10 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Test:
-    """One question that was put to every category."""
+class Answer:
+    """The answer of every category to one question."""
 
-    statistic: Floats  # (category, axis), or (category,) where there is one axis
+    statistic: Floats  # (category, axis), or (category,) where there is one, or one of both
     log10_p: Floats  # (category,); NaN where undefined
     corrected: Floats  # its logarithm once corrected, (category,)
 
@@ -34,6 +41,7 @@ class Test:
 @dataclass(frozen=True)
 class Result:
     boxes: Boxes
+    test: str  # by which the questions were answered
     below: float
     correction: str
     count: NDArray[np.int64]  # (category,)
@@ -41,11 +49,11 @@ class Result:
     center_sd: Floats
     height_mean: Floats  # (category,)
     height_sd: Floats
-    tests: Mapping[str, Test]  # position, placement, size
+    answers: Mapping[str, Answer]  # position, placement, size
 
     def under(self, test: str, corrected: bool = False) -> NDArray[np.bool_]:
         """Which categories are under the limit, (category,)."""
-        found = self.tests[test]
+        found = self.answers[test]
         return np.asarray((found.corrected if corrected else found.log10_p) < np.log10(self.below))
 
     def summary(self) -> list[Row]:
@@ -57,7 +65,7 @@ class Result:
         return [*rows, self._counted("placement", ("placement",))]
 
     def _counted(self, name: str, tests: tuple[str, ...]) -> Row:
-        tested = np.logical_and.reduce([~np.isnan(self.tests[t].log10_p) for t in tests])
+        tested = np.logical_and.reduce([~np.isnan(self.answers[t].log10_p) for t in tests])
         plain, corrected = (
             np.logical_and.reduce([self.under(test, after) for test in tests])
             for after in (False, True)
@@ -82,6 +90,7 @@ def measure(boxes: Boxes, config: Bias) -> Result:
     }
     return Result(
         boxes,
+        config.test,
         config.below,
         config.correction,
         np.bincount(boxes.category),
@@ -89,7 +98,7 @@ def measure(boxes: Boxes, config: Bias) -> Result:
         center_sd,
         height_mean[:, 0],
         height_sd[:, 0],
-        {name: _test(each, boxes, config.correction) for name, each in values.items()},
+        {name: _answer(each, boxes, config) for name, each in values.items()},
     )
 
 
@@ -105,13 +114,17 @@ def _moments(values: Floats, boxes: Boxes) -> tuple[Floats, Floats]:
     return np.clip(np.stack(means, -1), 0, 1), np.stack(deviations, -1)
 
 
-def _test(values: Floats, boxes: Boxes, correction: str) -> Test:
-    """Of values (box, axis)."""
-    found = [uniformity(value, boxes.category, len(boxes.categories)) for value in values.T]
-    log10_p = either_log10_p(np.stack([each.log10_p for each in found]))
-    statistic = np.stack([each.statistic for each in found], axis=-1)
-    corrected = corrected_log10_p(log10_p, correction)
-    return Test(statistic if len(found) > 1 else statistic[:, 0], log10_p, corrected)
+def _answer(values: Floats, boxes: Boxes, config: Bias) -> Answer:
+    """Whether values (box, axis) are uniform."""
+    categories = len(boxes.categories)
+    if config.test == "chi-square":
+        statistic, log10_p, _ = grid_uniformity(values, boxes.category, categories)
+    else:
+        found = [uniformity(value, boxes.category, categories) for value in values.T]
+        log10_p = either_log10_p(np.stack([each.log10_p for each in found]))
+        statistic = np.stack([each.statistic for each in found], axis=-1)
+        statistic = statistic if len(found) > 1 else statistic[:, 0]
+    return Answer(statistic, log10_p, corrected_log10_p(log10_p, config.correction))
 
 
 def write(out: hdf5.Writer, result: Result) -> None:
@@ -126,14 +139,14 @@ def write(out: hdf5.Writer, result: Result) -> None:
     out.array("center_sd", result.center_sd, two, long_name="standard deviation of the center")
     out.array("height_mean", result.height_mean, one, long_name="mean height")
     out.array("height_sd", result.height_sd, one, long_name="standard deviation of the height")
-    for name, test in result.tests.items():
-        dims = two[: test.statistic.ndim]
-        long_name = f"largest distance of the {name} from uniform"
-        out.array(f"{name}_statistic", test.statistic, dims, long_name=long_name)
+    for name, answer in result.answers.items():
+        dims, statistic = two[: answer.statistic.ndim], STATISTICS[result.test]
+        long_name = f"{result.test} statistic of the {name}"
+        out.array(f"{name}_{statistic}", answer.statistic, dims, long_name=long_name)
         for leaf, values, told in (
-            ("p", 10**test.log10_p, "p of uniform"),
-            ("log10_p", test.log10_p, "log10 p of uniform"),
-            ("corrected_log10_p", test.corrected, f"log10 p of uniform, {result.correction}:"),
+            ("p", 10**answer.log10_p, "p of uniform"),
+            ("log10_p", answer.log10_p, "log10 p of uniform"),
+            ("corrected_log10_p", answer.corrected, f"log10 p of uniform, {result.correction}:"),
         ):
             out.array(f"{name}_{leaf}", values, one, long_name=f"{told} {name}")
     out.array("center", boxes.center, ("box", "axis"), long_name="center, in units of the image")
@@ -144,14 +157,19 @@ def write(out: hdf5.Writer, result: Result) -> None:
 def _facts(result: Result) -> Row:
     boxes = result.boxes
     left_out = {"crowds": boxes.crowds, "skipped": boxes.skipped, "clipped": boxes.clipped}
-    return {"below": result.below, "correction": result.correction, "left_out": left_out}
+    return {
+        "test": result.test,
+        "below": result.below,
+        "correction": result.correction,
+        "left_out": left_out,
+    }
 
 
 def tabulate(target: Path, result: Result, form: str, steps: Steps) -> None:
     """Write a row a category: all as csv or json, or a table of the most and the least biased."""
     boxes, categories = len(result.boxes.category), len(result.count)
     if form == "table":
-        title = f"Uniformity of {boxes:,} boxes in {categories:,} categories"
+        title = f"Uniformity ({result.test}) of {boxes:,} boxes in {categories:,} categories"
         tables.write(target, _lines(result), form, steps, title=title, footer=_footer(result))
     else:
         told = {**_facts(result), "boxes": boxes, "categories": categories}
@@ -167,15 +185,16 @@ def _rows(result: Result) -> Iterator[Row]:
             row[f"{axis}_sd"] = float(result.center_sd[c, a])
         row["height_mean"] = float(result.height_mean[c])
         row["height_sd"] = float(result.height_sd[c])
-        for name, test in result.tests.items():
-            if test.statistic.ndim == 1:
-                row[f"{name}_statistic"] = float(test.statistic[c])
+        for name, answer in result.answers.items():
+            statistic = f"{name}_{STATISTICS[result.test]}"
+            if answer.statistic.ndim == 1:
+                row[statistic] = float(answer.statistic[c])
             else:
-                row[f"{name}_statistic_x"], row[f"{name}_statistic_y"] = test.statistic[c].tolist()
-            row[f"{name}_p"] = float(10 ** test.log10_p[c])
-            row[f"{name}_log10_p"] = float(test.log10_p[c])
-            row[f"{name}_corrected_p"] = float(10 ** test.corrected[c])
-            row[f"{name}_corrected_log10_p"] = float(test.corrected[c])
+                row[f"{statistic}_x"], row[f"{statistic}_y"] = answer.statistic[c].tolist()
+            row[f"{name}_p"] = float(10 ** answer.log10_p[c])
+            row[f"{name}_log10_p"] = float(answer.log10_p[c])
+            row[f"{name}_corrected_p"] = float(10 ** answer.corrected[c])
+            row[f"{name}_corrected_log10_p"] = float(answer.corrected[c])
         yield row
 
 
@@ -185,7 +204,7 @@ def order(position: Floats, size: Floats) -> NDArray[np.int64]:
 
 
 def _lines(result: Result) -> list[Row]:
-    ranked = order(result.tests["position"].log10_p, result.tests["size"].log10_p)
+    ranked = order(result.answers["position"].log10_p, result.answers["size"].log10_p)
     lines = [_line(result, int(c)) for c in ranked]
     if len(lines) <= 2 * SHOWN:
         return lines
@@ -201,10 +220,10 @@ def _line(result: Result, c: int) -> Row:
     }
     row: Row = {"category": result.boxes.categories[c], "boxes": int(result.count[c])}
     row |= {name: f"{mean:.2f} ({sd:.2f})" for name, (mean, sd) in moments.items()}
-    row |= {f"{name} p": written(float(t.log10_p[c])) for name, t in result.tests.items()}
+    row |= {f"{name} p": written(float(t.log10_p[c])) for name, t in result.answers.items()}
     if result.correction != "none":
-        for name, test in result.tests.items():
-            row[f"{result.correction} {name}"] = written(float(test.corrected[c]))
+        for name, answer in result.answers.items():
+            row[f"{result.correction} {name}"] = written(float(answer.corrected[c]))
     return row
 
 
@@ -234,8 +253,10 @@ def _footer(result: Result) -> str:
     for row in result.summary():
         corrected = f", {row['under_corrected']}" if result.correction != "none" else ""
         lines.append(f"  {row['under']}{corrected} of {row['tested']}  {words[row['test']]}")
-    if single := int((result.count == 1).sum()):
-        lines.append(f"Without p, as of one box: {single}.")
+    few = sorted(result.count[np.isnan(result.answers["position"].log10_p)].tolist())
+    if few:
+        boxes = "1 box" if few[-1] == 1 else f"{few[-1]} boxes or fewer"
+        lines.append(f"Without p for the position, as of {boxes}: {len(few)}.")
     return "\n".join(lines)
 
 
