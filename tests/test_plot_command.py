@@ -388,6 +388,10 @@ def test_categories_of_bias_are_chosen_by_name_and_pattern(tmp_path: Path) -> No
     assert titles(Plot(categories=("cy",)), file) == ["cy, 1 box"]
     with pytest.raises(InvtoolError, match="no category 'dog'; it has ann, bob, cy"):
         titles(Plot(categories=("dog",)), file)
+    with pytest.raises(UsageError, match="15 categories are too many for a picture; choose 12"):
+        picture(Plot(categories=("*",)), *[write_bias(tmp_path / f"{n}.h5") for n in range(5)])
+    several = picture(Plot(categories=("ann",)), file, tmp_path / "0.h5").panels
+    assert [panel.title for panel in several] == ["ann, 15 boxes, a.h5", "ann, 15 boxes, 0.h5"]
     with pytest.raises(UsageError, match="--kind calibration draws no one category"):
         titles(Plot(categories=("dog",)), write_calibration(tmp_path / "b.h5"))
 

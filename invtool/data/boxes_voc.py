@@ -1,8 +1,8 @@
 """Boxes in PASCAL VOC XML: a file an image, its size in `size`, an `object` a box.
 
 VOC numbers pixels from 1 and counts the last one in: xmin 1 and xmax 500 are the whole width of 500 px.
-Files that only look like VOC, ImageNet's among them, number from 0. A DOCTYPE is refused, as it can
-define entities that grow without bound or read other files.
+Files of the same form made elsewhere may number from 0. A DOCTYPE is refused, as it can define entities
+that grow without bound or read other files.
 """
 
 from math import isfinite

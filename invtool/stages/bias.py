@@ -9,7 +9,7 @@ from invtool.data import boxes
 from invtool.data.boxes import Boxes
 from invtool.files import hdf5, messages, provenance
 from invtool.stages import bias_result
-from invtool.stages.bias_result import measure
+from invtool.stages.bias_answers import measure
 
 
 def run(config: Bias, sources: Sequence[Path], target: Path, form: str) -> None:
