@@ -370,7 +370,7 @@ def test_bias_draws_all_boxes_together_and_the_most_and_least_biased(tmp_path: P
     file = write_bias(tmp_path / "a.h5")  # ann is the most biased, cy has one box and no p
     assert titles(Plot(), file) == ["all categories, 30 boxes", "ann, 15 boxes", "bob, 14 boxes"]
     every, ann, _ = picture(Plot(), file).panels
-    assert (every.position, every.size) == ("position 1, placement 1 of 2", "size 1 of 2")
+    assert (every.position, every.size) == ("position 1/2, placement 1/2", "size 1/2")
     assert ann.position == "p: position 1e-400, placement 1e-400"
     with hdf5.open(file) as held:
         mine = held.array("box_category") == 0

@@ -75,9 +75,9 @@ def main(
     CSV has a header with category,x0,y0,x1,y1,width,height, the last two of the image. In COCO,
     annotations of crowds are left out. A category of too few boxes has no p, and is not counted.
 
-    The table shows mean and standard deviation of center and height, and p of the categories that
-    are most and least biased, as the larger p of position and size has it; below stands how many
-    categories are under the limit. CSV and JSON hold them all.
+    The table shows mean (and standard deviation) of center and height, and p, not corrected, of the
+    categories that are most and least biased, as the larger p of position and size has it; below
+    stands how many categories are under the limit. CSV and JSON hold all, corrected too.
     """
     if not 0 < below < 1:
         raise UsageError(f"--below {below:g}: a p, 0 < P < 1, is wanted")

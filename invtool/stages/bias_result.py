@@ -59,7 +59,7 @@ def tabulate(target: Path, result: Result, form: str, steps: Steps) -> None:
     boxes, categories = len(result.boxes.category), len(result.count)
     if form == "table":
         number = f"{categories:,} categories" if categories > 1 else "one category"
-        title = f"Uniformity ({result.test}) of {boxes:,} boxes in {number}"
+        title = f"p of uniformity ({result.test}) of {boxes:,} boxes in {number}"
         tables.write(target, _lines(result), form, steps, title=title, footer=_footer(result))
     else:
         told = {**_facts(result), "boxes": boxes, "categories": categories}
@@ -110,10 +110,7 @@ def _line(result: Result, c: int) -> Row:
     }
     row: Row = {"category": result.boxes.categories[c], "boxes": int(result.count[c])}
     row |= {name: f"{mean:.2f} ({sd:.2f})" for name, (mean, sd) in moments.items()}
-    row |= {f"{name} p": written(float(t.log10_p[c])) for name, t in result.answers.items()}
-    if result.correction != "none":
-        for name, answer in result.answers.items():
-            row[f"{result.correction} {name}"] = written(float(answer.corrected[c]))
+    row |= {name: written(float(a.log10_p[c])) for name, a in result.answers.items()}
     return row
 
 

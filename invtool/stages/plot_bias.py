@@ -62,6 +62,8 @@ def _chosen(patterns: Sequence[str], held: Arrays, label: str) -> list[int | Non
     """Numbers of the categories to draw, None for all together."""
     ranked = order(held["position_log10_p"], held["size_log10_p"]).tolist()
     tested = int((~np.isnan(np.maximum(held["position_log10_p"], held["size_log10_p"]))).sum()) or 1
+    if not patterns and len(ranked) == 1:
+        return [0]
     if not patterns:
         return [None, *dict.fromkeys([ranked[0], ranked[tested - 1]])]
     names, found = held["category"].tolist(), list[int | None]()
@@ -76,15 +78,16 @@ def _chosen(patterns: Sequence[str], held: Arrays, label: str) -> list[int | Non
 
 def _together(held: Arrays, result: Result, name: str) -> Objects:
     limit = np.log10(result.attributes.get("below") or NAN)
-    p = {test: held[f"{test}_log10_p"] for test in TESTS}
-    under = {test: int((each < limit).sum()) for test, each in p.items()}
-    tested = {test: int((~np.isnan(each)).sum()) for test, each in p.items()}
+    tested = {test: held[f"{test}_log10_p"] for test in TESTS}
+    said = {
+        test: f"{int((p < limit).sum())}/{int((~np.isnan(p)).sum())}" for test, p in tested.items()
+    }
     return Objects(
         titled("all categories", _boxes(len(held["height"])), name),
         held["center"],
         held["height"],
-        f"position {under['position']}, placement {under['placement']} of {tested['position']}",
-        f"size {under['size']} of {tested['size']}",
+        f"position {said['position']}, placement {said['placement']}",
+        f"size {said['size']}",
         [str(held["category"][number]) for number in held["box_category"]],
     )
 
