@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -235,12 +235,26 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    bias)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        --test) _invtool_words "kolmogorov-smirnov chi-square"; return ;;
+        --below)  return ;;
+        --correction) _invtool_words "holm bonferroni fdr none"; return ;;
+        --corners) _invtool_words "auto edges from-0 from-1"; return ;;
+        --faulty) _invtool_words "refuse skip clip"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output --test --below --correction --corners --faulty -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
+        -c|--category)  return ;;
         -f|--format) _invtool_words "auto text pdf svg png csv json"; return ;;
         --style) _invtool_words "print slides"; return ;;
         --title)  return ;;
@@ -248,7 +262,7 @@ _invtool() {
         --height)  return ;;
         --dpi)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -c --category -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     inspect)

@@ -153,6 +153,16 @@ PRESETS: dict[str, dict[str, object]] = {
 
 
 @dataclass(frozen=True)
+class Bias:
+    sources: tuple[str, ...] = ("-",)  # files of boxes, or folders of them
+    test: str = "kolmogorov-smirnov"  # or chi-square
+    below: float = 1e-10  # p to fall under, the paper's
+    correction: str = "holm"  # for the number of categories: holm, bonferroni, fdr or none
+    corners: str = "auto"  # edges, from-0 or from-1; auto goes by the format
+    faulty: str = "refuse"  # or skip, clip: boxes outside their image or of no size
+
+
+@dataclass(frozen=True)
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each
@@ -172,3 +182,4 @@ class Plot:
     width: float | None = None  # inches; None: as wide as what is drawn
     height: float | None = None  # inches
     dpi: int = 200  # dots an inch, of a PNG
+    categories: tuple[str, ...] = ()  # globs, of bias; empty: all together, most and least biased

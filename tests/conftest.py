@@ -293,6 +293,35 @@ def write_evaluation(path: Path, networks: int = 0) -> Path:
     return path
 
 
+def write_bias(path: Path, boxes: int = 30) -> Path:
+    """Boxes in three categories, of which the last has one."""
+    rng = np.random.default_rng(0)
+    number = np.minimum(np.arange(boxes) % 2, 1)
+    number[-1] = 2
+    one, two = ("category",), ("category", "axis")
+    with hdf5.create(path, "bias", STEPS[:1]) as out:
+        out.attribute("below", 1e-10)
+        out.attribute("correction", "holm")
+        out.attribute("left_out", {"crowds": 0, "skipped": 1, "clipped": 0})
+        out.array("category", CATEGORIES[:3], one)
+        out.array("axis", ["horizontal", "vertical"], ("axis",))
+        out.array("count", np.bincount(number), one)
+        for name in ("center_mean", "center_sd"):
+            out.array(name, rng.random((3, 2)), two)
+        for name in ("height_mean", "height_sd"):
+            out.array(name, rng.random(3), one)
+        for name, dims in (("position", two), ("placement", two), ("size", one)):
+            log10_p = np.array([-400.0, -2.0, np.nan])
+            out.array(f"{name}_statistic", rng.random((3, 2)[: len(dims)]), dims)
+            out.array(f"{name}_p", 10**log10_p, one)
+            out.array(f"{name}_log10_p", log10_p, one)
+            out.array(f"{name}_corrected_log10_p", np.minimum(log10_p + 0.3, 0), one)
+        out.array("center", rng.random((boxes, 2)), ("box", "axis"))
+        out.array("height", rng.random(boxes), ("box",))
+        out.array("box_category", number, ("box",))
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
@@ -302,4 +331,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "calibration": write_calibration,
     "jaggedness": write_jaggedness,
     "shiftability": write_shiftability,
+    "bias": write_bias,
 }

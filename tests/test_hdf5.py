@@ -26,7 +26,16 @@ LAYERS = {
     "ablation": {},
     "evaluation": {},
     "calibration": {},
+    "bias": {},
+    "jaggedness": {},
+    "shiftability": {"conv1": ("image", "position", "channel")},
 }
+LEAVES = {
+    "activations": "activation",
+    "invariance": "invariance",
+    "shiftability": "global_sum",
+}
+PIXELS = ("strength", "position", "subsampling")
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -41,11 +50,10 @@ def test_xarray_opens_every_group_with_named_dimensions_and_units(
             assert data.variables
             assert not any(str(dim).startswith("phony") for dim in data.sizes)
             units = {name: array.attrs["units"] for name, array in data.variables.items()}
-            assert units == {name: "px" if name == "strength" else "1" for name in units}
+            assert units == {name: "px" if name in PIXELS else "1" for name in units}
     for layer, dims in LAYERS[kind].items():
         with xarray.open_dataset(path, engine="h5netcdf", group=f"layers/{layer}") as data:
-            leaf = {"activations": "activation", "invariance": "invariance"}[kind]
-            assert data[leaf].dims == dims
+            assert data[LEAVES[kind]].dims == dims
 
 
 def test_netcdf_sees_the_axes_of_an_array_that_is_its_own_coordinate(tmp_path: Path) -> None:

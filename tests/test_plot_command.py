@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import INVTOOL, Runner, write_activations, write_images
+from conftest import INVTOOL, Runner, write_activations, write_bias, write_images
 from plot_files import (
     LAYERS,
     TAUS,
@@ -25,6 +25,7 @@ from scipy import stats
 from small import runner
 
 from invtool.config import Plot
+from invtool.errors import InvtoolError, UsageError
 from invtool.files import hdf5, provenance
 from invtool.plots.panels import Plane
 from invtool.stages import plot
@@ -359,6 +360,54 @@ def test_calibration_marks_the_limit_and_the_strength_that_was_found(tmp_path: P
     found = drawn(Plot(), write_calibration(tmp_path / "b.h5", found=False))
     assert "found strength" not in {mark.name for mark in found.drawing.panels[0].marks}
     assert "blur: no strength is under the limit." in found.notes
+
+
+def titles(config: Plot, path: Path) -> list[str]:
+    return [panel.title for panel in picture(config, path).panels]
+
+
+def test_bias_draws_all_boxes_together_and_the_most_and_least_biased(tmp_path: Path) -> None:
+    file = write_bias(tmp_path / "a.h5")  # ann is the most biased, cy has one box and no p
+    assert titles(Plot(), file) == ["all categories, 30 boxes", "ann, 15 boxes", "bob, 14 boxes"]
+    every, ann, _ = picture(Plot(), file).panels
+    assert (every.position, every.size) == ("position 1/2, placement 1/2", "size 1/2")
+    assert ann.position == "p: position 1e-400, placement 1e-400"
+    with hdf5.open(file) as held:
+        mine = held.array("box_category") == 0
+        np.testing.assert_array_equal(ann.center, held.array("center")[mine])
+        np.testing.assert_array_equal(ann.height, held.array("height")[mine])
+        np.testing.assert_array_equal(every.height, held.array("height"))
+
+
+def test_categories_of_bias_are_chosen_by_name_and_pattern(tmp_path: Path) -> None:
+    file = write_bias(tmp_path / "a.h5")
+    assert titles(Plot(categories=("b*", "all")), file) == [
+        "bob, 14 boxes",
+        "all categories, 30 boxes",
+    ]
+    assert titles(Plot(categories=("cy",)), file) == ["cy, 1 box"]
+    with pytest.raises(InvtoolError, match="no category 'dog'; it has ann, bob, cy"):
+        titles(Plot(categories=("dog",)), file)
+    with pytest.raises(UsageError, match="15 categories are too many for a picture; choose 12"):
+        picture(Plot(categories=("*",)), *[write_bias(tmp_path / f"{n}.h5") for n in range(5)])
+    several = picture(Plot(categories=("ann",)), file, tmp_path / "0.h5").panels
+    assert [panel.title for panel in several] == ["ann, 15 boxes, a.h5", "ann, 15 boxes, 0.h5"]
+    with pytest.raises(UsageError, match="--kind calibration draws no one category"):
+        titles(Plot(categories=("dog",)), write_calibration(tmp_path / "b.h5"))
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "png", "csv", "json"])
+def test_bias_is_drawn_in_every_form(form: str, tmp_path: Path) -> None:
+    plot.run(Plot(format=form), [write_bias(tmp_path / "a.h5")], tmp_path / "f")
+    whole = (tmp_path / "f").read_bytes()
+    if form == "csv":
+        assert len(list(csv.DictReader(whole.decode().splitlines()))) == 30 + 15 + 14
+    elif form == "json":
+        assert "under p = 1e-10" in json.loads(whole)["caption"]
+    elif form == "png":
+        assert whole.startswith(MAGIC["png"])
+    else:
+        assert "1e-400" in " ".join(whole.decode().split())
 
 
 @pytest.mark.parametrize("form", ["text", "svg", "csv", "json"])

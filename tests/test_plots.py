@@ -16,7 +16,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from invtool.plots import lines, matrix, rows, scatter, style, terminal, violins
+from invtool.plots import lines, matrix, rows, scatter, spread, style, terminal, violins
 from invtool.plots.colors import COLORS
 from invtool.plots.density import bandwidth, density, summary
 from invtool.plots.labels import shorten
@@ -29,11 +29,13 @@ from invtool.plots.panels import (
     Look,
     Mark,
     Matrix,
+    Objects,
     Page,
     Panel,
     Plane,
     Point,
     Scatter,
+    Spread,
     Violins,
     groups_drawn,
 )
@@ -317,9 +319,52 @@ def test_a_dot_is_the_larger_the_more_categories_were_seen() -> None:
     assert "r = 1.00" in texts(ax)
 
 
-@pytest.mark.parametrize("empty", [Lines([], []), Matrix([]), Scatter([Cloud("", [])], [])])
+def objects(count: int = 40, panels: int = 1) -> Spread:
+    """Objects in the upper half, lower than half of their image."""
+    rng = np.random.default_rng(0)
+    center, height = rng.random((count, 2)) * [1, 0.5], rng.random(count) / 2
+    told = ("p: position 1e-20, placement 3e-9", "p: size 1e-11", ["dog"] * count)
+    return Spread([Objects("dog, 40 boxes", center, height, *told)] * panels)
+
+
+def test_objects_are_dots_in_the_image_as_it_hangs_beside_shares_of_heights() -> None:
+    given = objects()
+    places, heights = spread.draw(given).axes
+    np.testing.assert_array_equal(places.collections[0].get_offsets(), given.panels[0].center)
+    assert places.get_ylim() == (1, 0)
+    bars = [patch.get_height() for patch in heights.patches]
+    assert sum(bars) == pytest.approx(100)
+    assert bars[10:] == [0] * 10
+    assert heights.lines[0].get_ydata()[0] == 5  # percent: uniform on 20 intervals
+
+
+def test_many_objects_are_a_density_whose_upper_edge_is_above() -> None:
+    places, _ = spread.draw(objects(spread.MANY + 1)).axes
+    (image,) = places.images
+    shades = np.asarray(image.get_array())
+    assert np.expm1(shades).sum() == pytest.approx(spread.MANY + 1)
+    assert not shades[spread.GRID // 2 + 1 :].any()
+    assert list(image.get_extent()) == [0, 1, 1, 0]
+
+
+def test_objects_in_text_are_a_map_and_bars_with_a_tick_where_uniform_ones_would_end() -> None:
+    lines = terminal.draw(objects(), Screen(80, False)).splitlines()
+    inside = [line[1:22] for line in lines if line.startswith("|")]
+    assert len(inside) == 10
+    assert all(row.strip() for row in inside[:5])
+    assert not any(row.strip() for row in inside[5:])
+    shares = [float(line.split()[-1][:-1]) for line in lines if line.startswith("|")]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    assert shares[5:] == [0] * 5
+    ticks = {line.index("|", 24) for line in lines if line.endswith(" 0.0%")}
+    assert len(ticks) == 1
+
+
+@pytest.mark.parametrize(
+    "empty", [Lines([], []), Matrix([]), Scatter([Cloud("", [])], []), Spread([])]
+)
 def test_nothing_to_draw_is_refused(empty: Any) -> None:
-    module = {Lines: lines, Matrix: matrix, Scatter: scatter}[type(empty)]
+    module = {Lines: lines, Matrix: matrix, Scatter: scatter, Spread: spread}[type(empty)]
     with pytest.raises(ValueError, match="nothing to draw"):
         module.draw(empty)
 
@@ -329,6 +374,7 @@ DRAWINGS = {
     "lines": lambda: (lines.draw, against_counts()),
     "matrix": lambda: (matrix.draw, heat()),
     "scatter": lambda: (scatter.draw, cloud()),
+    "spread": lambda: (spread.draw, objects(panels=4)),
 }
 
 
@@ -378,6 +424,10 @@ def test_rows_hold_every_number_that_is_drawn() -> None:
     assert [row["accuracy"] for row in cells[3:]] == [0.9, 0.56, 0.3]
     assert cells[4]["condition"] == "blur"
     assert [(row["x"], row["accuracy"]) for row in rows.rows(cloud())][2] == (0.2, 0.4)
+    given = objects()
+    (x, y), height = given.panels[0].center[3].tolist(), float(given.panels[0].height[3])
+    row = {"panel": "dog, 40 boxes", "category": "dog", "x": x, "y": y, "height": height}
+    assert rows.rows(given)[3] == row
 
 
 @pytest.mark.parametrize("form", list(MAGIC))
@@ -433,7 +483,7 @@ def test_text_fits_its_screen(columns: int, unicode: bool) -> None:
     drawn = terminal.draw(Violins([given, long]), screen, title="t " * 99, caption="word " * 50)
     assert max(map(len, drawn.splitlines())) <= columns
     assert drawn.isascii() != unicode
-    for drawing in (against_counts(), heat(), cloud(), curve(40)):
+    for drawing in (against_counts(), heat(), cloud(), curve(40), objects()):
         drawn = terminal.draw(drawing, screen, "t " * 99, "word " * 50)
         assert max(map(len, drawn.splitlines())) <= columns
         assert drawn.isascii() or unicode

@@ -36,6 +36,7 @@ from invtool.stages import verify
             "evaluation, condition 2, group 3, bound 2, true_group 2, predicted_group 2, correct 2, image 8",
         ),
         ("calibration", "calibration, step 3, bound 2"),
+        ("bias", "bias, category 3, axis 2, box 30"),
     ],
 )
 def test_whole_files(kind: str, found: str, tmp_path: Path) -> None:
@@ -84,6 +85,8 @@ BAD = [
     ("invariance", _set("layers/fc1/active_images", (0, 1, 2), -1), "active_images holds -1"),
     ("invariance", _set("layers/fc1/active_units", (0, 1), -1), "active_units holds -1"),
     ("calibration", _set("accuracy", 1, 2), "accuracy holds 2"),
+    ("bias", _set("size_log10_p", 1, 2), "size_log10_p holds 2; floats up to 0 or NaN are wanted"),
+    ("bias", _set("center", (1, 0), np.nan), "center holds NaN"),
     ("evaluation", _set("confusion", (0, 0, 1, 0), 1.5), "confusion holds 1.5; floats in 0..1"),
     ("ablation", _set("tau", 2, 1.5), "tau holds 1.5; shares in 0..1 are wanted"),
     ("ablation", _set("accuracy", (1, 0, 2), -0.5), "accuracy holds -0.5; floats in 0..1 or NaN"),

@@ -17,7 +17,8 @@ invtool activations model.st | invtool invariance | invtool plot -o f.svg
 invtool plot runs/*.h5 --kind correlation --layer penultimate
 invtool plot runs/*.h5 --kind accuracy --style slides -o talk.png
 invtool plot evaluation.h5 --kind matrix --group unseen -o figure2a.pdf
-invtool plot evaluation.h5 --kind quadrants -o figure6.csv"""
+invtool plot evaluation.h5 --kind quadrants -o figure6.csv
+invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
 TEXTS = {".txt": "text", ".csv": "csv", ".json": "json"}
@@ -30,7 +31,7 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration or activations files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -50,13 +51,14 @@ def main(
             "quadrants",
             "ablation",
             "calibration",
+            "bias",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation or calibration; auto goes by the files: seen where they differ in "
+            "quadrants, ablation, calibration or bias; auto goes by the files: seen where they differ in "
             "it, else layers; of evaluation, matrix where there is more than one of anything.",
         ),
     ] = "auto",
@@ -76,6 +78,16 @@ def main(
             help="Images to draw; auto: seen beside unseen categories where there are both, or all."
         ),
     ] = "auto",
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--category",
+            "-c",
+            metavar="GLOB",
+            show_default="all, the most and the least biased",
+            help="Categories of bias to draw, by name or pattern; 'all' is all together; may be repeated.",
+        ),
+    ] = None,
     format: Annotated[
         Literal["auto", "text", "pdf", "svg", "png", "csv", "json"],
         typer.Option(
@@ -117,7 +129,8 @@ def main(
 
     Of evaluation and invariance files, accuracy within seen categories and across to the others,
     or a matrix of networks and transforms; of evaluation files, which categories are taken for
-    which (quadrants). ablation and calibration draw the files of that name.
+    which (quadrants). ablation and calibration draw the files of that name. Of bias files, centers
+    of objects in the image beside a histogram of their heights, where a dashed line is uniform.
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.
@@ -126,7 +139,8 @@ def main(
 
     files = sources or [STDIO]
     form = _form(format, output)
-    config = Plot(kind, tuple(layer or ()), group, form, style, title, width, height, dpi)
+    layers, categories = tuple(layer or ()), tuple(category or ())
+    config = Plot(kind, layers, group, form, style, title, width, height, dpi, categories)
     for file in files:
         streams.check(file)
     streams.check(None, output, overwrite=overwrite, binary=form not in TEXTS.values())

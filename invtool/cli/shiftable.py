@@ -110,7 +110,7 @@ def main(
     quiet: Quiet = False,
     no_provenance: NoProvenance = False,
 ) -> None:
-    """Measure how often the sum of a feature map changes as the image moves by one pixel.
+    """Measure how often the sum of a feature map changes as the image moves.
 
     Where a layer obeys the sampling theorem, the global sum of each of its feature maps stays as
     the image moves, and so does what is pooled from it. Nonshiftability counts the steps at which

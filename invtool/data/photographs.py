@@ -1,7 +1,7 @@
 """Photographs one at a time, each of its own size: what is embedded, scaled, cropped or filmed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,16 @@ class Photographs:
     categories: list[str]
     spec: str
     steps: Steps = field(default_factory=list)
+
+    def having(self, stems: Collection[str]) -> "Photographs":
+        """Those whose file name without its suffix is among `stems`."""
+        kept = [i for i, name in enumerate(self.name) if Path(name).stem in stems]
+        return replace(
+            self,
+            read=lambda i: self.read(kept[i]),
+            name=[self.name[i] for i in kept],
+            label=self.label[kept],
+        )
 
     def __len__(self) -> int:
         return len(self.name)

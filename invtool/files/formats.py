@@ -50,6 +50,10 @@ ATTRIBUTES = {
     "preset": "The preset that it started from (jaggedness).",
     "top": "k of the top k (jaggedness).",
     "target": "Which class was followed: label, first or each (jaggedness).",
+    "test": "Test of uniformity: kolmogorov-smirnov or chi-square (bias).",
+    "below": "p under which a category counts as biased (bias).",
+    "correction": "How p is corrected for the number of categories: holm, bonferroni, fdr or none (bias).",
+    "left_out": "An object: boxes of crowds, faulty ones skipped, and faulty ones that were clipped (bias).",
     "transform": "The transform that was found, or that the images went through (calibration, images).",
 }
 PROVENANCE = {
@@ -92,9 +96,10 @@ NUMBER = Values("finite floats", "f")
 COUNT = Values("whole numbers from 0", "iu", 0)
 TAU = Values("shares in 0..1", "f", 0, 1)
 SHARE = Values("floats in 0..1 or NaN", "f", 0, 1, nan=True)
+POSITIVE = Values("floats from 0 or NaN", "f", 0, nan=True)
 DIFFERENCE = Values("floats in -1..1 or NaN", "f", -1, 1, nan=True)
-MEASURE = Values("floats from 0 or NaN", "f", 0, nan=True)
 WHOLE = Values("whole numbers", "iu")
+LOG10_P = Values("floats up to 0 or NaN", "f", high=0, nan=True)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,40 @@ class Array:
     required: bool = True
     networks: bool = False
 
+
+_TESTS = tuple(  # of bias
+    array
+    for test, of, dims in (
+        ("position", "centers", ("category", "axis")),
+        ("placement", "where boxes stand among the places where they fit", ("category", "axis")),
+        ("size", "heights", ("category",)),
+    )
+    for array in (
+        Array(
+            f"{test}_statistic",
+            dims,
+            f"Largest distance D of {of} from uniform, by the test of Kolmogorov and Smirnov; NaN for "
+            "fewer than two boxes.",
+            SHARE,
+            required=False,
+        ),
+        Array(
+            f"{test}_chi_square",
+            ("category",),
+            f"Chi-square of {of} on a grid, by that test; NaN for too few boxes.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(f"{test}_p", ("category",), "p of so large a statistic; 0 under 1e-308.", SHARE),
+        Array(f"{test}_log10_p", ("category",), "Its logarithm to base 10.", LOG10_P),
+        Array(
+            f"{test}_corrected_log10_p",
+            ("category",),
+            "The same, corrected for the number of categories.",
+            LOG10_P,
+        ),
+    )
+)
 
 KINDS: dict[str, tuple[Array, ...]] = {
     "images": (
@@ -420,14 +459,14 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "value",
             ("measure",),
             "Each measure over all images; NaN where no image tells.",
-            MEASURE,
+            POSITIVE,
             networks=True,
         ),
         Array(
             "interval",
             ("measure", "bound"),
             "Its bootstrap interval, 95 %, over images.",
-            MEASURE,
+            POSITIVE,
             networks=True,
         ),
         Array(
@@ -454,10 +493,10 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "nonshiftability",
             ("layer",),
             "Steps at which the global sum of a map changes, mean of maps and images; NaN without any.",
-            MEASURE,
+            POSITIVE,
         ),
         Array(
-            "interval", ("layer", "bound"), "Its bootstrap interval, 95 %, over images.", MEASURE
+            "interval", ("layer", "bound"), "Its bootstrap interval, 95 %, over images.", POSITIVE
         ),
         Array(
             "subsampling",
@@ -481,7 +520,7 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "layers/*/changes",
             ("image", "channel"),
             "Steps at which the sum changes; NaN for a map that responds too weakly.",
-            MEASURE,
+            POSITIVE,
         ),
     ),
     "calibration": (
@@ -489,6 +528,26 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array("accuracy", ("step",), "Top-1 accuracy on all images, 0 to 1.", SHARE),
         Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
         Array("wilson", ("step", "bound"), "Wilson's interval, 95 %, over images.", SHARE),
+    ),
+    "bias": (
+        Array("category", ("category",), "Names of the categories.", WORDS),
+        Array("axis", ("axis",), "Axes of the image: horizontal, vertical.", WORDS),
+        Array("count", ("category",), "Number of boxes.", COUNT),
+        Array(
+            "center_mean",
+            ("category", "axis"),
+            "Mean center of the boxes, from the left and from the top, in units of the image.",
+            TAU,
+        ),
+        Array("center_sd", ("category", "axis"), "Its standard deviation.", SHARE),
+        Array(
+            "height_mean", ("category",), "Mean height of the boxes, in units of the image.", TAU
+        ),
+        Array("height_sd", ("category",), "Its standard deviation.", SHARE),
+        *_TESTS,
+        Array("center", ("box", "axis"), "Center of each box, in units of the image.", TAU),
+        Array("height", ("box",), "Height of each box, in units of the image.", TAU),
+        Array("box_category", ("box",), "Number of its category.", CATEGORY),
     ),
 }
 

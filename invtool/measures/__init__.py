@@ -13,7 +13,9 @@ from invtool.measures.bootstrap import (
 )
 from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
+from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
+from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
@@ -24,12 +26,15 @@ from invtool.measures.invariance import (
     peak,
 )
 from invtool.measures.jaggedness import absolute_change, changes, jaggedness, steps
+from invtool.measures.kolmogorov import kolmogorov_log10_p
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.nonshiftability import nonshiftability
+from invtool.measures.placement import placement
 from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
+from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 
 __all__ = [
     "GROUPS",
@@ -43,6 +48,7 @@ __all__ = [
     "Rise",
     "TauGrid",
     "TopImages",
+    "Uniformity",
     "absolute_change",
     "accuracy_interval",
     "activity_floor",
@@ -50,22 +56,28 @@ __all__ = [
     "changes",
     "chosen_tau",
     "confusion",
+    "corrected_log10_p",
     "correlation",
     "defined_median",
+    "either_log10_p",
+    "grid_uniformity",
     "group_accuracy",
     "group_indicator",
     "image_interval",
     "invariance",
     "jaggedness",
+    "kolmogorov_log10_p",
     "median_spread",
     "nonshiftability",
     "peak",
     "percentile_interval",
+    "placement",
     "rise",
     "shift_consistency",
     "spread_units",
     "steps",
     "top1_score",
     "top_images",
+    "uniformity",
     "wilson_interval",
 ]

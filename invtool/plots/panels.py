@@ -1,8 +1,8 @@
 """What is drawn, before anyone decides how.
 
-A drawing is panels and what they share. There are four: `Violins` (distributions), `Lines` (numbers
-against places), `Matrix` (a number a cell) and `Scatter` (dots). Each is drawn by matplotlib, as text,
-or given back as rows.
+A drawing is panels and what they share. There are five: `Violins` (distributions), `Lines` (numbers
+against places), `Matrix` (a number a cell), `Scatter` (dots) and `Spread` (where objects stand in
+their images, and how high). Each is drawn by matplotlib, as text, or given back as rows.
 """
 
 import math
@@ -212,7 +212,27 @@ class Scatter:
     y: str = "accuracy"
 
 
-Drawing = Violins | Lines | Matrix | Scatter
+@dataclass(frozen=True)
+class Objects:
+    """Positions and sizes of objects, in units of their images, and lines of text about each."""
+
+    title: str
+    center: Values  # (object, axis), from the left and from the top
+    height: Values  # (object,)
+    position: str = ""  # said of the centers
+    size: str = ""  # said of the heights
+    names: Sequence[str] = ()  # category of each object
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Objects of each panel: their centers in the image beside a histogram of their heights."""
+
+    panels: Sequence[Objects]
+    bins: int = 20  # of the histogram
+
+
+Drawing = Violins | Lines | Matrix | Scatter | Spread
 
 
 def holds_any(drawing: Drawing) -> bool:
@@ -228,6 +248,8 @@ def holds_any(drawing: Drawing) -> bool:
         return any(point.defined for line in lines for point in line.points)
     if isinstance(drawing, Matrix):
         return any(cells.rows and cells.columns for cells in drawing.panels)
+    if isinstance(drawing, Spread):
+        return any(len(panel.height) for panel in drawing.panels)
     return any(cloud.dots for cloud in drawing.panels)
 
 

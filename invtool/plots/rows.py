@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from invtool.plots.density import summary
-from invtool.plots.panels import Drawing, Lines, Matrix, Scatter, Violins
+from invtool.plots.panels import Drawing, Lines, Matrix, Scatter, Spread, Violins
 
 Row = dict[str, Any]
 
@@ -27,6 +27,8 @@ def rows(drawing: Drawing) -> list[Row]:
         return list(_violins(drawing))
     if isinstance(drawing, Lines):
         return list(_lines(drawing))
+    if isinstance(drawing, Spread):
+        return list(_objects(drawing))
     return list(_matrix(drawing) if isinstance(drawing, Matrix) else _scatter(drawing))
 
 
@@ -78,3 +80,10 @@ def _scatter(drawing: Scatter) -> Iterator[Row]:
     for panel in drawing.panels:
         for dot in panel.dots:
             yield {**dot.facts, drawing.x: dot.x, drawing.y: dot.y}
+
+
+def _objects(drawing: Spread) -> Iterator[Row]:
+    for panel in drawing.panels:
+        for name, (x, y), height in zip(panel.names, panel.center, panel.height, strict=True):
+            found = {"x": float(x), "y": float(y), "height": float(height)}
+            yield {"panel": panel.title, "category": name, **found}

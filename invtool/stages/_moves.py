@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.config import Moved
+from invtool.data.boxes import Box
 from invtool.data.photographs import Photographs
 from invtool.errors import InvtoolError, UsageError
 from invtool.transforms.embedding import plane_around, shrunk, window
@@ -30,7 +31,6 @@ USUAL_OBJECT = 100 / 224  # of the frame: of figure 6
 DIRECTIONS = {"vertical": (1, 0), "horizontal": (0, 1), "diagonal": (1, 1)}
 RATIOS = (3 / 4, 4 / 3)  # of width to height, of a random crop
 TRIES = 10  # at a random crop that fits
-Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def moves(
 ) -> Moves:
     """The frames that `config` asks for, of an object of `size` pixels in a frame of `side`.
 
-    `color` (channel,) is what the network takes for 0, or None; `boxes` are by name of photograph.
+    `color` (channel,) is what the network takes for 0, or None; `boxes` are by name of photograph without its suffix.
     Raises UsageError or InvtoolError for what does not fit.
     """
     if config.protocol == "crop":
@@ -172,7 +172,9 @@ def _cropped(
 
     def frames(group: Sequence[int]) -> Iterator[tuple[Tensor, NDArray[np.bool_]]]:
         for number in group:
-            pixels, box = _whole(config, make, number, size, boxes.get(photographs.name[number]))
+            pixels, box = _whole(
+                config, make, number, size, boxes.get(Path(photographs.name[number]).stem)
+            )
             height, width = pixels.shape[1:]
             if min(height, width) < side:
                 raise InvtoolError(

@@ -5,7 +5,7 @@ networks share the frames. Whether a class is among the top k must not hang on t
 which change with the batch: where rounding could decide, a frame is asked alone (`settled`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.config import Jagged
+from invtool.data.boxes import by_image
 from invtool.data.folders import decode_one
 from invtool.data.photographs import UNKNOWN, Photographs, clips, open_photographs
 from invtool.data.specs import parse
@@ -25,7 +26,7 @@ from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite
-from invtool.stages._moves import GROUP, Box, Moves, filmed, moves, usual_object
+from invtool.stages._moves import GROUP, Moves, filmed, moves, usual_object
 from invtool.stages._subject import open_network
 from invtool.stages.jagged_result import Answers, Example, Jaggedness, tabulate, write
 from invtool.transforms.embedding import shrunk
@@ -92,7 +93,13 @@ def _plans(
         )
         return photographs, [(height, filmed(films, height, partial(decode_one, size=0), device))]
     photographs = open_photographs(spec, config.limit)
-    boxes: Mapping[str, Box] = {}
+    boxes = by_image(Path(config.boxes)) if config.boxes else {}
+    if boxes:
+        photographs = photographs.having(boxes)
+        if not len(photographs):
+            raise InvtoolError(
+                f"none of the {len(boxes):,} images that {config.boxes} tells of is in {spec}"
+            )
     usual = 0 if config.protocol == "crop" else usual_object(height)
     return photographs, [
         (

@@ -283,7 +283,7 @@ def _measures(result: Jaggedness) -> Iterator[Row]:
         yield {
             "measure": row["measure"],
             "value": row["value"],
-            "95 %": f"{row['low']:.3f}-{row['high']:.3f}",
+            "95 %": "-" if np.isnan(row["low"]) else f"{row['low']:.3f}-{row['high']:.3f}",
             "what it is": MEASURES[row["measure"]],
         }
 

@@ -11,11 +11,12 @@ from invtool.config import Plot
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import provenance, tables
 from invtool.plots import rows, terminal
-from invtool.plots.panels import Lines, Matrix, Page, Scatter, Violins, holds_any
+from invtool.plots.panels import Lines, Matrix, Page, Scatter, Spread, Violins, holds_any
 from invtool.plots.screen import Screen
 from invtool.stages import (
     plot_ablation,
     plot_accuracy,
+    plot_bias,
     plot_calibration,
     plot_correlation,
     plot_matrix,
@@ -53,6 +54,7 @@ KINDS = {
     "quadrants": Kind(plot_quadrants.quadrants, ("evaluation",), False),
     "ablation": Kind(plot_ablation.ablation, ("ablation",)),
     "calibration": Kind(plot_calibration.calibration, ("calibration",), False),
+    "bias": Kind(plot_bias.bias, ("bias",), False),
 }
 
 
@@ -81,6 +83,8 @@ def draw(config: Plot, results: Sequence[Result]) -> Picture:
     refuse_others(results, name, KINDS[name].wanted)
     if config.group != "auto" and not KINDS[name].grouped:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
+    if config.categories and name != "bias":
+        raise UsageError(f"--kind {name} draws no one category; leave out --category")
     picture = KINDS[name].draw(config, results)
     if not holds_any(picture.drawing):
         names = ", ".join(dict.fromkeys(result.label for result in results))
@@ -92,7 +96,7 @@ def choose(results: Sequence[Result]) -> str:
     """The kind of picture that shows what varies among the networks."""
     kinds = {result.kind for result in results}
     one = results[0]
-    if kinds <= {"ablation", "calibration"}:
+    if kinds <= {"ablation", "calibration", "bias"}:
         return one.kind
     if kinds == {"evaluation"}:
         transforms = {transform for result in results for transform in result.transforms}
@@ -106,7 +110,7 @@ def choose(results: Sequence[Result]) -> str:
 
 def _heading(picture: Picture) -> str:
     """What is drawn, in a line."""
-    if picture.heading or isinstance(picture.drawing, Matrix | Scatter):
+    if picture.heading or isinstance(picture.drawing, Matrix | Scatter | Spread):
         return picture.heading
     return f"{picture.drawing.ylabel.replace('$', '')} by {picture.drawing.xlabel}"
 
@@ -129,7 +133,14 @@ def _facts(results: Sequence[Result]) -> str:
 def _figure(
     config: Plot, picture: Picture, caption: str, output: Path, steps: provenance.Steps
 ) -> None:
-    from invtool.plots import lines, matrix, scatter, style, violins  # a terminal needs none
+    from invtool.plots import (
+        lines,
+        matrix,
+        scatter,
+        spread,
+        style,
+        violins,
+    )  # a terminal needs none
 
     page = Page(config.title, caption, config.width, config.height, config.style)
     drawing = picture.drawing
@@ -139,6 +150,8 @@ def _figure(
         figure = lines.draw(drawing, page)
     elif isinstance(drawing, Matrix):
         figure = matrix.draw(drawing, page)
+    elif isinstance(drawing, Spread):
+        figure = spread.draw(drawing, page)
     else:
         figure = scatter.draw(drawing, page)
     about = "\n".join(step["command"] for step in steps)

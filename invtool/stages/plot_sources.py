@@ -21,8 +21,9 @@ WRITERS = {
     "evaluation": "evaluate",
     "ablation": "ablate",
     "calibration": "calibrate",
+    "bias": "bias",
 }
-ATTRIBUTES = ("family", "parameter", "limit", "layers")  # of some kinds only
+ATTRIBUTES = ("family", "parameter", "limit", "layers", "below")  # of some kinds only
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.
@@ -124,6 +125,8 @@ def describe(path: Path) -> list[Result]:
             transforms = [file.attribute("transform") or ""]
         elif file.kind == "invariance":
             transforms = file.array("transform").tolist()
+        elif file.kind == "bias":
+            transforms = []
         else:
             transforms = file.array("condition").tolist()[1:]
         penultimate = file.attribute("penultimate")
