@@ -88,6 +88,9 @@ _invtool() {
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        --embed)  return ;;
+        --fill) _invtool_words "inpaint black edge mean"; return ;;
+        --tta)  return ;;
         --group) _invtool_words "all seen unseen"; return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --weights) _invtool_files; return ;;
@@ -101,7 +104,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --group -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --embed --fill --tta --group -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     ablate)
@@ -251,7 +254,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;

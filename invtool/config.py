@@ -75,6 +75,7 @@ class Activations(Subject):
 class Evaluate(Subject):
     models: tuple[str, ...] = ("-",)
     group: str = "all"  # that the table of several models shows
+    tta: tuple[int, ...] = ()  # random crops whose answers a majority decides, ascending
 
 
 @dataclass(frozen=True)

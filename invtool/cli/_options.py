@@ -12,6 +12,8 @@ from invtool.files import messages, provenance
 
 STDIO = Path("-")
 MOST_TAUS = 1000  # of a grid; more is a slip of the pen
+MOST_NUMBERS = 1000  # of a range, likewise
+SMALLEST = 2  # pixels of a shrunk image; in a spec, 1 is all of the height
 
 
 def quietly(asked: bool) -> None:
@@ -84,6 +86,42 @@ def pixel_range(text: str | None) -> tuple[int, int] | None:
     if match[3] is not None:
         return -int(match[3]), int(match[3])
     return int(match[1]), int(match[2])
+
+
+def whole_numbers(texts: Sequence[str] | None, option: str) -> tuple[int, ...]:
+    """Every `50`, `50,100` or `50:200:50`, its end included, ascending, each once.
+
+    >>> whole_numbers(["1,25", "5:15:5", "5"], "--tta")
+    (1, 5, 10, 15, 25)
+    """
+    found = set[int]()
+    for text in texts or ():
+        if re.fullmatch(r"\d+(,\d+)*", text):
+            found.update(map(int, text.split(",")))
+            continue
+        match = re.fullmatch(r"(\d+):(\d+):(\d+)", text)
+        start, stop, step = map(int, match.groups()) if match else (1, 0, 1)
+        if not (start <= stop and step and (stop - start) / step < MOST_NUMBERS):
+            raise UsageError(
+                f"{option} {text}: N, N,N or START:STOP:STEP is wanted, in whole numbers"
+            )
+        found.update(range(start, stop + 1, step))
+    return tuple(sorted(found))
+
+
+def embeddings(texts: Sequence[str] | None, fill: str | None) -> tuple[str, ...]:
+    """The transforms that `--embed` and `--fill` stand for.
+
+    >>> embeddings(["8,16"], "black")
+    ('embed:size=8,fill=black', 'embed:size=16,fill=black')
+    """
+    sizes = whole_numbers(texts, "--embed")
+    if fill and not sizes:
+        raise UsageError(f"--fill {fill} lies around what --embed shrinks; give --embed PX")
+    if sizes and sizes[0] < SMALLEST:
+        raise UsageError(f"--embed {sizes[0]}: {SMALLEST} pixels or more are wanted")
+    around = f",fill={fill}" if fill else ""
+    return tuple(f"embed:size={size}{around}" for size in sizes)
 
 
 Source = Annotated[

@@ -27,7 +27,9 @@ from invtool.cli._options import (
     Untrained,
     Weights,
     batch_size_of,
+    embeddings,
     numbers,
+    whole_numbers,
 )
 from invtool.config import Evaluate
 from invtool.files import messages, streams
@@ -38,6 +40,8 @@ invtool evaluate model.st
 invtool evaluate networks/*.st -t all -o evaluation.h5
 invtool evaluate networks/*.st -t blur:sigma=1 --group unseen
 invtool evaluate resnet20-cifar --weights mine.safetensors -d cifar10.h5 -t blur -t rot90 -f json
+invtool evaluate resnet20-cifar -d cifar10.h5 --embed 8:32:4 --fill black -o embedded.h5
+invtool evaluate resnet20-cifar -d cifar10.h5 --tta 1,5,25
 invtool evaluate networks/*.st | invtool plot --kind quadrants -o figure6.pdf"""
 
 
@@ -46,6 +50,27 @@ def main(
     output: Output = STDIO,
     data: TestData = Evaluate.data,
     transform: Transforms = None,
+    embed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PX",
+            show_default="none",
+            help="Also shrink the images to PX pixels of height, at a random place of their frame; N, N,N or "
+            "START:STOP:STEP; may be repeated.",
+        ),
+    ] = None,
+    fill: Annotated[
+        Literal["inpaint", "black", "edge", "mean"] | None,
+        typer.Option(show_default="inpaint", help="What lies around the images of --embed."),
+    ] = None,
+    tta: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            show_default="none",
+            help="Also let N random crops of each untransformed image vote; as --embed; may be repeated.",
+        ),
+    ] = None,
     group: Annotated[
         Literal["all", "seen", "unseen"],
         typer.Option(help="Categories whose accuracy the table of several networks shows."),
@@ -75,6 +100,12 @@ def main(
     also what its images are taken for: where transformed images of unseen categories are taken for
     seen ones, the transform itself has become the mark of a seen category. For several, a matrix of
     models and transforms.
+
+    --embed adds the accuracy on images that are shrunk and placed at random, as objects are that
+    no photographer has centered. --tta adds that of a majority vote over N random crops of the
+    network's size (of images no larger than it, after an eighth of the side is added all around
+    from their edges), and how often the vote changes when the image moves by one pixel and other
+    crops are drawn. N crops cost N forward passes.
     """
     from invtool.stages import _refusals
 
@@ -83,7 +114,8 @@ def main(
         models=tuple(model or Evaluate.models),
         group=group,
         data=data,
-        transforms=tuple(TRANSFORMS) if told == ("all",) else told,
+        transforms=(*(TRANSFORMS if told == ("all",) else told), *embeddings(embed, fill)),
+        tta=whole_numbers(tta, "--tta"),
         batch_size=batch_size_of(batch_size),
         limit=limit,
         seed=seed,

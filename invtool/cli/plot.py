@@ -18,6 +18,7 @@ invtool plot runs/*.h5 --kind correlation --layer penultimate
 invtool plot runs/*.h5 --kind accuracy --style slides -o talk.png
 invtool plot evaluation.h5 --kind matrix --group unseen -o figure2a.pdf
 invtool plot evaluation.h5 --kind quadrants -o figure6.csv
+invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
@@ -52,14 +53,16 @@ def main(
             "ablation",
             "calibration",
             "bias",
+            "embedded",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration or bias; auto goes by the files: seen where they differ in "
-            "it, else layers; of evaluation, matrix where there is more than one of anything.",
+            "quadrants, ablation, calibration, bias or embedded; auto goes by the files: seen where they "
+            "differ in it, else layers; of evaluation, embedded where that is all there is, matrix where "
+            "there is more than one of anything.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -129,8 +132,9 @@ def main(
 
     Of evaluation and invariance files, accuracy within seen categories and across to the others,
     or a matrix of networks and transforms; of evaluation files, which categories are taken for
-    which (quadrants). ablation and calibration draw the files of that name. Of bias files, centers
-    of objects in the image beside a histogram of their heights, where a dashed line is uniform.
+    which (quadrants), and accuracy against the size of images placed at random (embedded). ablation
+    and calibration draw the files of that name. Of bias files, centers of objects in the image
+    beside a histogram of their heights, where a dashed line is uniform.
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.

@@ -27,6 +27,7 @@ from invtool.measures.invariance import (
 )
 from invtool.measures.jaggedness import absolute_change, changes, jaggedness, steps
 from invtool.measures.kolmogorov import kolmogorov_log10_p
+from invtool.measures.majority import majority
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.nonshiftability import nonshiftability
 from invtool.measures.placement import placement
@@ -67,6 +68,7 @@ __all__ = [
     "invariance",
     "jaggedness",
     "kolmogorov_log10_p",
+    "majority",
     "median_spread",
     "nonshiftability",
     "peak",

@@ -68,7 +68,14 @@ def measuring(config: Subject, *, transform: bool = True) -> Path | None:
     return reference.path
 
 
-def evaluating(config: Evaluate | Jagged) -> list[Path | None]:
+def evaluating(config: Evaluate) -> list[Path | None]:
+    """As `measuring`, for each of the networks that are named; raises too for no crops at all."""
+    if 0 in config.tta:
+        raise UsageError("--tta 0: one crop or more is wanted; without --tta there is no vote")
+    return _several(config)
+
+
+def _several(config: Evaluate | Jagged) -> list[Path | None]:
     """As `measuring`, for each of the networks that are named."""
     if config.models.count(str(streams.STDIO)) > 1:
         raise UsageError("standard input holds one model; '-' is named twice")
@@ -88,7 +95,7 @@ def moving(config: Jagged) -> list[Path | None]:
         raise UsageError("--area goes with --aspect random")
     if len(set(config.object)) < len(config.object):
         raise UsageError(f"--object {' '.join(map(str, config.object))} names a size twice")
-    return evaluating(config)
+    return _several(config)
 
 
 def shifting(config: Shiftable) -> Path | None:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from invtool.config import Evaluate
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, models, provenance
-from invtool.stages import _devices
+from invtool.stages import _devices, augmentation
 from invtool.stages._forward import predict
 from invtool.stages._subject import Subject, facts, prepare
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
+from invtool.stages.vote_result import Votes
 
 WEIGHTS = 1 << 30  # bytes of the networks that an image passes before the next ones are opened
 
@@ -30,7 +31,8 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
     for group in _together(_subjects(config, paths)):
         first = group[0]
         for subject, prediction in zip(group, _answers(config, group), strict=True):
-            results.append(_evaluation(next(names), subject, prediction))
+            votes = augmentation.votes(config, subject) if config.tta else None
+            results.append(_evaluation(next(names), subject, prediction, votes))
             inputs.append(subject.network.steps)
     inputs.append(first.images.steps)
     steps = provenance.step(config=asdict(config), inputs=inputs, device=str(first.device))
@@ -92,7 +94,9 @@ def _answers(config: Evaluate, group: Sequence[Subject]) -> NDArray[np.int64]:
     )
 
 
-def _evaluation(name: str, subject: Subject, prediction: NDArray[np.int64]) -> Evaluation:
+def _evaluation(
+    name: str, subject: Subject, prediction: NDArray[np.int64], votes: Votes | None
+) -> Evaluation:
     return Evaluation(
         name,
         list(map(str, subject.specs)),
@@ -100,7 +104,8 @@ def _evaluation(name: str, subject: Subject, prediction: NDArray[np.int64]) -> E
         subject.label,
         subject.seen,
         subject.network.metadata.get("seen"),
-        facts(subject),
+        {**facts(subject), "image_height": subject.images.image.shape[2]},
+        votes,
     )
 
 

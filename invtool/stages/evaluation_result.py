@@ -19,9 +19,12 @@ from invtool.measures import (
     wilson_interval,
 )
 from invtool.measures.confusion import SIDES, confusion
+from invtool.stages import vote_result
+from invtool.stages.vote_result import Votes
 
 Array = NDArray[Any]
 Row = dict[str, Any]
+UNCROPPED = dict.fromkeys(("crops", "changes", "changes_low", "changes_high"), float("nan"))
 UNKNOWN = -1  # a number that a network does not tell
 
 
@@ -36,6 +39,7 @@ class Evaluation:
     seen: Array | None  # (image,), not 0 where the category was seen transformed
     seen_categories: Sequence[int] | None
     facts: dict[str, Any]
+    votes: Votes | None = None  # where crops were to vote
 
     @cached_property
     def right(self) -> Array:
@@ -63,7 +67,9 @@ class Evaluation:
             "confusion": self.confusion,
             "prediction": self.prediction,
         }
-        return found if self.seen is None else {**found, "seen": self.seen}
+        told = {} if self.seen is None else {"seen": self.seen}
+        cropped = {} if self.votes is None else self.votes.arrays(self.label)
+        return {**found, **told, **cropped}
 
     @cached_property
     def accuracy(self) -> Array:
@@ -90,6 +96,7 @@ DIMS = {
     ),
     "prediction": (("condition", "image"), "category answered"),
     "seen": (("image",), "1: category seen transformed in training"),
+    **vote_result.DIMS,
 }
 
 
@@ -101,6 +108,9 @@ def write(out: hdf5.Writer, results: Sequence[Evaluation], index: Array) -> None
     out.array("bound", ["lower", "upper"], ("bound",), long_name="ends of an interval")
     out.array("label", first.label, ("image",), long_name="category number")
     out.array("index", index, ("image",), long_name="number of the image in its data set")
+    if first.votes is not None:
+        crops = list(first.votes.crops)
+        out.array("crops", crops, ("crops",), long_name="random crops, and forward passes")
     lead: tuple[str, ...] = ()
     if len(results) == 1:
         for name, value in first.facts.items():
@@ -117,7 +127,7 @@ def write(out: hdf5.Writer, results: Sequence[Evaluation], index: Array) -> None
 
 def _write_networks(out: hdf5.Writer, results: Sequence[Evaluation]) -> None:
     shared = results[0].facts
-    for name in ("categories_total", "categories", "data"):
+    for name in ("categories_total", "categories", "data", "image_height"):
         out.attribute(name, shared[name])
     out.array("network", [r.name for r in results], ("network",), long_name="networks")
     for name, key, other in (
@@ -137,12 +147,15 @@ def tabulate(
         shown = f"{len(results[0].label):,} images, {results[0].facts['data']}"
         who = f"{group} categories" if len(results) > 1 else _about(results[0])
         title = f"Top-1 accuracy, {who}, {shown}"
-        footer = "\n".join(_quadrants(results[0])) if len(results) == 1 else ""
+        lines = [*(_quadrants(results[0]) if len(results) == 1 else ()), *_votes(results)]
+        footer = "\n".join(lines)
         tables.write(target, rows, form, steps, title=title, footer=footer)
     else:
         rows = [row for result in results for row in _rows(result)]
         quadrants = [row for result in results for row in _quadrant_rows(result)]
-        facts = {name: results[0].facts[name] for name in ("data", "categories_total")}
+        facts = {
+            name: results[0].facts[name] for name in ("data", "categories_total", "image_height")
+        }
         told = {**facts, "confusion": quadrants}
         tables.write(target, rows, form, steps, title="evaluation", facts=told)
 
@@ -179,7 +192,25 @@ def _rows(result: Evaluation) -> Iterator[Row]:
                 "accuracy": float(result.accuracy[c, g]),
                 **_bounds("wilson", arrays["wilson"][c, g]),
                 **_bounds("bootstrap", arrays["bootstrap"][c, g]),
+                **({} if result.votes is None else UNCROPPED),
             }
+    if result.votes is not None:
+        where = {"condition": result.conditions[0], "group": GROUPS[0]}
+        images = {"images": len(result.label), **_bounds("bootstrap", np.full(2, np.nan))}
+        for row in vote_result.rows(result.votes, result.label):
+            yield {**_told(result), **where, **images, **row}
+
+
+def _votes(results: Sequence[Evaluation]) -> Iterator[str]:
+    """A table of them, where there are any."""
+    rows = [
+        {**({"network": result.name} if len(results) > 1 else {}), **row}
+        for result in results
+        if result.votes is not None
+        for row in vote_result.short(result.votes, result.label)
+    ]
+    if rows:
+        yield "\n" + tables.text(rows, title=vote_result.TITLE).rstrip("\n")
 
 
 def _bounds(name: str, bounds: Array) -> Row:

@@ -19,6 +19,7 @@ from invtool.stages import (
     plot_bias,
     plot_calibration,
     plot_correlation,
+    plot_embedded,
     plot_matrix,
     plot_medians,
     plot_quadrants,
@@ -55,6 +56,7 @@ KINDS = {
     "ablation": Kind(plot_ablation.ablation, ("ablation",)),
     "calibration": Kind(plot_calibration.calibration, ("calibration",), False),
     "bias": Kind(plot_bias.bias, ("bias",), False),
+    "embedded": Kind(plot_embedded.embedded, ("evaluation",)),
 }
 
 
@@ -99,6 +101,8 @@ def choose(results: Sequence[Result]) -> str:
     if kinds <= {"ablation", "calibration", "bias"}:
         return one.kind
     if kinds == {"evaluation"}:
+        if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
+            return "embedded"
         transforms = {transform for result in results for transform in result.transforms}
         return "matrix" if len(results) > 1 or len(transforms) > 1 else "accuracy"
     if not kinds & {"invariance"}:

@@ -23,7 +23,14 @@ WRITERS = {
     "calibration": "calibrate",
     "bias": "bias",
 }
-ATTRIBUTES = ("family", "parameter", "limit", "layers", "below")  # of some kinds only
+ATTRIBUTES = (
+    "family",
+    "parameter",
+    "limit",
+    "layers",
+    "below",
+    "image_height",
+)  # of some kinds only
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.

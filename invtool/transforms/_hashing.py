@@ -7,6 +7,8 @@ once for an image or a place; mix is the rest of the same hash (multiply, xor-sh
 xor-shift: the last rounds of C. Wellons' lowbias32), computed for every word.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,12 @@ def words(key: Tensor, place: Tensor) -> Tensor:
     word *= 0x846CA68B - 2**32
     word ^= _shifted(word, 16)
     return word
+
+
+def choices(word: Tensor, among: Sequence[int]) -> Tensor:
+    """One of so many numbers from 0, int64, for each word (image, axis)."""
+    counts = torch.tensor(among, device=word.device)
+    return ((word.to(torch.int64) + 2**31) * counts) >> 32
 
 
 def _shifted(word: Tensor, bits: int) -> Tensor:

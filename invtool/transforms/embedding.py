@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from invtool.transforms._batch import check
-from invtool.transforms._hashing import keys, places, words
+from invtool.transforms._hashing import choices, keys, places, words
 from invtool.transforms.inpainting import inpainted
 
 
@@ -47,8 +47,7 @@ def embed(
     columns = max(1, round(width * rows / height))
     room = height - rows, width - columns
     drawn = words(keys(seed, index, image), places(seed, 2, image.device))  # (image, axis)
-    choices = torch.tensor(room, device=image.device) + 1
-    place = ((drawn.to(torch.int64) + 2**31) * choices) >> 32
+    place = choices(drawn, [more + 1 for more in room])
     margin = max(room)
     plane = plane_around(shrunk(image, rows, columns), margin, fill)
     moved = torch.empty_like(image)
