@@ -115,6 +115,7 @@ def write_evaluation(
     with hdf5.create(path, "evaluation", STEPS[:1]) as out:
         out.attribute("categories_total", total)
         out.attribute("data", "faces")
+        out.attribute("image_height", 32)
         out.array("condition", conditions, ("condition",))
         out.array("group", GROUPS, ("group",))
         out.array("bound", BOUNDS, ("bound",))

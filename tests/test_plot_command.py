@@ -366,6 +366,68 @@ def titles(config: Plot, path: Path) -> list[str]:
     return [panel.title for panel in picture(config, path).panels]
 
 
+EMBED = ("embed:size=16,fill=black", "embed:size=8,fill=black", "embed:size=0.75,fill=edge")
+
+
+def test_embedded_images_are_drawn_by_size_and_the_whole_ones_last(tmp_path: Path) -> None:
+    file = write_evaluation(tmp_path / "a.h5", transforms=EMBED)
+    found = drawn(Plot(), file)
+    (panel,) = found.drawing.panels
+    with hdf5.open(file) as held:
+        accuracy, wilson = (held.array(name)[:, 0] for name in ("accuracy", "wilson"))
+    black, edge = panel.lines
+    assert [line.name for line in panel.lines] == ["black", "edge"]
+    for line, places, conditions in ((black, [8, 16, 32], [2, 1, 0]), (edge, [24, 32], [3, 0])):
+        assert [p.place for p in line.points] == places
+        assert [p.value for p in line.points] == accuracy[conditions].tolist()
+        assert [[p.low, p.high] for p in line.points] == wilson[conditions].tolist()
+    assert [key for key, _ in found.drawing.keys] == ["black", "edge", "chance"]
+    (panel,) = picture(Plot(group="unseen"), file).panels
+    assert panel.lines[0].points[0].value != accuracy[2]
+
+
+def test_a_line_of_embedded_images_is_a_network(tmp_path: Path) -> None:
+    counts = [("blur", n, 0) for n in (5, 50)]
+    several = write_evaluation(tmp_path / "a.h5", counts, transforms=EMBED[:2])
+    alone = write_evaluation(tmp_path / "b.h5", transforms=EMBED[:1])
+    (panel,) = picture(Plot(), several, alone).panels
+    assert [line.name for line in panel.lines] == ["blur-5-0.st", "blur-50-0.st", "b.h5"]
+    assert [len(line.points) for line in panel.lines] == [3, 3, 2]
+
+
+def test_other_conditions_are_left_to_the_matrix_unless_it_is_asked_for(tmp_path: Path) -> None:
+    file = write_evaluation(tmp_path / "a.h5", transforms=("blur", *EMBED[:1], "odd:spec=1"))
+    assert plot.choose(plot.describe(file)) == "matrix"
+    (line,) = picture(Plot("embedded"), file).panels[0].lines
+    assert [p.place for p in line.points] == [16, 32]
+    plain = write_evaluation(tmp_path / "b.h5")
+    with pytest.raises(InvtoolError, match="run invtool evaluate --embed PX"):
+        picture(Plot("embedded"), plain)
+    with h5py.File(file, "r+") as raw:
+        del raw.attrs["image_height"]
+    with pytest.raises(InvtoolError, match="does not tell the height of its images"):
+        picture(Plot("embedded"), file)
+
+
+@pytest.mark.parametrize("form", ["text", "png", "csv", "json"])
+def test_embedded_images_are_drawn_in_every_form(form: str, tmp_path: Path) -> None:
+    file = write_evaluation(tmp_path / "a.h5", transforms=EMBED)
+    plot.run(Plot(format=form), [file], tmp_path / "f")
+    whole = (tmp_path / "f").read_bytes()
+    if form == "csv":
+        rows = list(csv.DictReader(whole.decode().splitlines()))
+        assert [(row["fill"], float(row["size"])) for row in rows[2:4]] == [
+            ("black", 32),
+            ("edge", 24),
+        ]
+    elif form == "json":
+        assert "around them: black, edge" in json.loads(whole)["caption"]
+    elif form == "png":
+        assert whole.startswith(MAGIC["png"])
+    else:
+        assert "height of the embedded image (px)" in whole.decode()
+
+
 def test_bias_draws_all_boxes_together_and_the_most_and_least_biased(tmp_path: Path) -> None:
     file = write_bias(tmp_path / "a.h5")  # ann is the most biased, cy has one box and no p
     assert titles(Plot(), file) == ["all categories, 30 boxes", "ann, 15 boxes", "bob, 14 boxes"]
