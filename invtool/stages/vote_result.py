@@ -51,7 +51,7 @@ DIMS = {
     "tta_changes": (("crops",), "share of images whose vote changes by a move of one pixel"),
     "tta_changes_interval": (("crops", "bound"), "95 % interval of it over images"),
 }
-TITLE = "Majority vote over random crops, each a forward pass; changes: by a move of one pixel"
+TITLE = "Majority vote over random crops, each a forward pass; changes: by a pixel and new crops"
 
 
 def rows(votes: Votes, label: Array) -> Iterator[Row]:
