@@ -356,6 +356,20 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array(
             "network_seed", ("network",), "Seed that each was trained with.", WHOLE, required=False
         ),
+        Array(
+            "network_pool",
+            ("network",),
+            "Filter before the pooling layers of each subsample; empty: none.",
+            WORDS,
+            required=False,
+        ),
+        Array(
+            "network_antialias",
+            ("network",),
+            "Filter before its strided layers subsample; empty: none.",
+            WORDS,
+            required=False,
+        ),
     ),
     "calibration": (
         Array("strength", ("step",), "Strength of the transform, from none upwards.", NUMBER),

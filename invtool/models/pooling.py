@@ -48,7 +48,7 @@ def blur(maps: Tensor, smoothing: Filter, stride: Pair = (1, 1), *, axes: Pair =
     """Smooth maps (image, channel, height, width) and keep every `stride`-th position from the first.
 
     Axes that are 0 in `axes` are left as they are. A filter of an even number of taps reaches one position more to the
-    right and down. A map smaller than the filter is continued by its outermost positions instead of mirrored.
+    right and down. Along an axis too short to be mirrored, a map is continued by its outermost positions.
 
     Examples:
         >>> line = torch.tensor([0.0, 0, 0, 4, 0]).reshape(1, 1, 1, 5)
@@ -60,11 +60,19 @@ def blur(maps: Tensor, smoothing: Filter, stride: Pair = (1, 1), *, axes: Pair =
     weights = [smoothing.weights if axis else (1.0,) for axis in axes]
     reach = [len(taps) - 1 for taps in weights]
     (top, left), (bottom, right) = [r // 2 for r in reach], [r - r // 2 for r in reach]
-    mirrored = bottom < maps.shape[-2] and right < maps.shape[-1]
-    padded = F.pad(maps, (left, right, top, bottom), "reflect" if mirrored else "replicate")
+    if bottom < maps.shape[-2] and right < maps.shape[-1]:
+        padded = F.pad(maps, (left, right, top, bottom), "reflect")
+    else:
+        padded = _continued(_continued(maps, (0, 0, top, bottom)), (left, right, 0, 0))
     kernel = _kernel(*weights, maps.dtype, maps.device)
     channels = maps.shape[1]
     return F.conv2d(padded, kernel.expand(channels, 1, -1, -1), stride=stride, groups=channels)
+
+
+def _continued(maps: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    """Padded along one axis."""
+    side = maps.shape[-1] if any(padding[:2]) else maps.shape[-2]
+    return F.pad(maps, padding, "reflect" if max(padding) < side else "replicate")
 
 
 @lru_cache(maxsize=32)
