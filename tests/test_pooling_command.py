@@ -108,7 +108,7 @@ def test_weights_of_a_file_bring_its_filter() -> None:
         "activations plain.st",
         "invariance plain.st --resamples 0",
         "ablate plain.st --tau-grid 0,0.5",
-        "calibrate plain.st -t salt-pepper --step 0.4 --below 1",
+        "calibrate plain.st -t salt-pepper --step 0.5 --below 1",
     ],
 )
 def test_every_command_that_opens_a_network_takes_and_records_it(run: Run, command: str) -> None:
