@@ -50,7 +50,15 @@ def run(config: Jagged, paths: Sequence[Path], target: Path, form: str) -> None:
     for size, plan in plans:
         found = _measure(config, networks, photographs, plan, device)
         results += [
-            Jaggedness(_name(config, network, size), plan, size, photographs, answers, config)
+            Jaggedness(
+                _name(config, network, size),
+                plan,
+                size,
+                photographs,
+                answers,
+                config,
+                network.smoothing,
+            )
             for network, answers in zip(networks, found, strict=True)
         ]
     inputs = [*(network.steps for network in networks), photographs.steps]
