@@ -30,6 +30,8 @@ _invtool() {
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --seen)  return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
         --seeds)  return ;;
@@ -46,7 +48,7 @@ _invtool() {
         --threads)  return ;;
         --checkpoint-every)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in
@@ -73,6 +75,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -80,7 +84,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform -l --layer --dtype --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform -l --layer --dtype --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     evaluate)
@@ -97,6 +101,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -104,7 +110,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --embed --fill --tta --group -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --embed --fill --tta --group -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     ablate)
@@ -120,6 +126,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -127,7 +135,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform -l --layer --tau-grid --cost -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform -l --layer --tau-grid --cost -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     calibrate)
@@ -143,6 +151,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -150,7 +160,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-t --transform -o --output -d --data --below --step --most --spec -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-t --transform -o --output -d --data --below --step --most --spec -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     invariance)
@@ -165,6 +175,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -173,7 +185,7 @@ _invtool() {
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     jagged)
@@ -199,6 +211,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -206,7 +220,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data --preset --protocol --direction --fill --object --range --step --top --target --aspect --area --boxes --examples --resamples -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data --preset --protocol --direction --fill --object --range --step --top --target --aspect --area --boxes --examples --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     shiftable)
@@ -228,6 +242,8 @@ _invtool() {
         --size)  return ;;
         --mean)  return ;;
         --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
@@ -235,7 +251,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     bias)

@@ -25,6 +25,8 @@ class Train:
     batch_size: int | None = None  # images a step
     learning_rate: float | None = None
     weight_decay: float | None = None
+    pool: str = ""  # filter before the subsampling of pooling layers; empty: none
+    antialias: str = ""  # the same of strided layers
     search: bool = False  # for the learning rate and the weight decay
     search_rates: tuple[float, ...] | None = None  # None: around the learning rate
     search_decays: tuple[float, ...] | None = None  # None: around the weight decay
@@ -63,6 +65,8 @@ class Subject:
     size: int | None = None  # pixels
     mean: tuple[float, ...] | None = None  # of each channel, on a scale of 0 to 1
     std: tuple[float, ...] | None = None
+    pool: str = ""  # filter before the subsampling of pooling layers; empty: as the network has it
+    antialias: str = ""  # the same of strided layers
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,22 @@ Std = Annotated[
         help="Standard deviations to divide by, as --mean.",
     ),
 ]
+Pool = Annotated[
+    str,
+    typer.Option(
+        metavar="FILTER",
+        show_default="the network's own",
+        help="Smooth before pooling layers subsample: avg6 (6x6 averages, the paper's), blur, blur5, ... or none.",
+    ),
+]
+Antialias = Annotated[
+    str,
+    typer.Option(
+        metavar="FILTER",
+        show_default="the network's own",
+        help="Smooth before strided convolutions and slices subsample: blur, blur5, avg2, ... or none.",
+    ),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -18,6 +19,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -71,6 +73,8 @@ def main(
     size: InputSize = Ablate.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Ablate.pool,
+    antialias: Antialias = Ablate.antialias,
     limit: Limit = Ablate.limit,
     seed: Seed = Ablate.seed,
     device: Device = Ablate.device,
@@ -117,6 +121,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
     )
     source = _refusals.measuring(config)
     form = streams.output_format(format, output)

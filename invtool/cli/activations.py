@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     InputSize,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -54,6 +56,8 @@ def main(
     size: InputSize = Activations.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Activations.pool,
+    antialias: Antialias = Activations.antialias,
     limit: Limit = Activations.limit,
     seed: Seed = Activations.seed,
     device: Device = Activations.device,
@@ -90,6 +94,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
     )
     source = _refusals.measuring(config)
     streams.check(source, output, overwrite=overwrite)

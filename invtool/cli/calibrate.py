@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -85,6 +87,8 @@ def main(
     size: InputSize = Calibrate.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Calibrate.pool,
+    antialias: Antialias = Calibrate.antialias,
     limit: Limit = Calibrate.limit,
     seed: Seed = Calibrate.seed,
     device: Device = Calibrate.device,
@@ -126,6 +130,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
     )
     source = _refusals.calibrating(config)
     if spec and output == STDIO and format != "auto":

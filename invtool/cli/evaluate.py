@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -81,6 +83,8 @@ def main(
     size: InputSize = Evaluate.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Evaluate.pool,
+    antialias: Antialias = Evaluate.antialias,
     limit: Limit = Evaluate.limit,
     seed: Seed = Evaluate.seed,
     device: Device = Evaluate.device,
@@ -127,6 +131,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
     )
     form = streams.output_format(format, output)
     sources = _refusals.evaluating(config)

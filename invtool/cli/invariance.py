@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -89,6 +91,8 @@ def main(
     size: InputSize = Invariance.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Invariance.pool,
+    antialias: Antialias = Invariance.antialias,
     limit: Limit = Invariance.limit,
     seed: Seed = Invariance.seed,
     device: Device = Invariance.device,
@@ -139,6 +143,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
         tau=Invariance.tau if tau == "auto" else _tau(tau),
         auto_tau=tau == "auto",
     )
@@ -161,8 +167,8 @@ def main(
 
 
 NETWORK = (
-    *("data", "transform", "weights", "untrained", "size", "mean", "std", "limit"),
-    *("device", "batch_size", "precision"),
+    *("data", "transform", "weights", "untrained", "size", "mean", "std", "pool"),
+    *("antialias", "limit", "device", "batch_size", "precision"),
 )
 
 

@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -144,6 +146,8 @@ def main(
     size: InputSize = Jagged.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Jagged.pool,
+    antialias: Antialias = Jagged.antialias,
     limit: Limit = Jagged.limit,
     seed: Seed = Jagged.seed,
     device: Device = Jagged.device,
@@ -203,6 +207,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
         **settings,
     )
     form = streams.output_format(format, output)

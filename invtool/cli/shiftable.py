@@ -7,6 +7,7 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     BatchSize,
     Device,
     Format,
@@ -17,6 +18,7 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -98,6 +100,8 @@ def main(
     size: InputSize = Shiftable.size,
     mean: Mean = None,
     std: Std = None,
+    pool: Pool = Shiftable.pool,
+    antialias: Antialias = Shiftable.antialias,
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="Use N images, spread evenly over the set.")
     ] = Shiftable.limit or 10,
@@ -142,6 +146,8 @@ def main(
         size=size,
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
+        pool=pool,
+        antialias=antialias,
     )
     from invtool.stages import _refusals
 

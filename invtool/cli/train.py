@@ -6,9 +6,11 @@ import typer
 
 from invtool.cli._options import (
     STDIO,
+    Antialias,
     Device,
     NoProvenance,
     Overwrite,
+    Pool,
     Precision,
     Quiet,
     Seed,
@@ -60,6 +62,8 @@ def main(
             help="blocks (blocks:filters=16 is narrower), alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
         ),
     ] = Train.network,
+    pool: Pool = Train.pool,
+    antialias: Antialias = Train.antialias,
     seen: Annotated[
         list[int] | None,
         typer.Option(
@@ -175,6 +179,8 @@ def main(
     config = Train(
         data=data,
         network=network,
+        pool=pool,
+        antialias=antialias,
         transform=transform,
         seen=tuple(seen or Train.seen),
         seeds=seeds,

@@ -32,6 +32,8 @@ ATTRIBUTES = {
     "categories": "JSON list of the categories' names, by number (images, activations).",
     "data": "Spec of the data set that the images come from.",
     "model": "The network, as it was named (activations, invariance, ablation).",
+    "pool": "Filter before the network's pooling layers subsample, as `avg6`; absent: none.",
+    "antialias": "Filter before its strided layers subsample, as `blur3`; absent: none.",
     "trained_with": "Transform that the network was trained with; empty: none.",
     "seen_categories": "Number of categories that it saw transformed.",
     "categories_total": "Number of categories of the data set.",
@@ -81,6 +83,8 @@ MODEL = {  # metadata, each value JSON text
     "training": "An object: how it was trained.",
 }
 MODEL_OPTIONAL = {
+    "pool": "Filter before the pooling layers of the architecture subsample, as `avg6` or `blur3`.",
+    "antialias": "Filter before its strided convolutions and slices subsample, as `blur3`.",
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
     "search": "An object: how learning rate and weight decay were found on held-out training images: rule, number of "
@@ -440,6 +444,20 @@ KINDS: dict[str, tuple[Array, ...]] = {
             SHARE,
             required=False,
             networks=True,
+        ),
+        Array(
+            "network_pool",
+            ("network",),
+            "Filter before the pooling layers of each subsample; empty: none.",
+            WORDS,
+            required=False,
+        ),
+        Array(
+            "network_antialias",
+            ("network",),
+            "Filter before its strided layers subsample; empty: none.",
+            WORDS,
+            required=False,
         ),
     ),
     "jaggedness": (

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import models, streams
+from invtool.files import messages, models, streams
 from invtool.files.provenance import Steps
-from invtool.models import architectures, pretrained
+from invtool.models import antialiasing, architectures, filters, pretrained
 from invtool.models.capture import Layer, probe
 from invtool.models.normalization import normalize, per_channel
 from invtool.models.pretrained import Preprocessing
@@ -38,6 +38,7 @@ class Network:
         normalization: a model file's entry, see `normalization`.
         resize: whether images of another height and width are resized to it, or refused.
         categories: names in the order of the logits, where known.
+        smoothing: filters before it subsamples, by `pool` and `antialias`; see `antialiasing`.
         metadata: of the model file; empty for a network from elsewhere.
         steps: how the model file was made.
     """
@@ -48,6 +49,7 @@ class Network:
     normalization: Mapping[str, Any]
     resize: bool = False
     categories: list[str] | None = None
+    smoothing: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     steps: Steps = field(default_factory=list)
 
@@ -111,6 +113,8 @@ def load(
     device: str | torch.device = "cpu",
     categories: int | None = None,
     seed: int = 0,
+    pool: str = "",
+    antialias: str = "",
 ) -> Network:
     """Make the network that `reference` names, in eval mode.
 
@@ -124,17 +128,23 @@ def load(
         device: where it shall run.
         categories: logits of an untrained network; weights decide for themselves.
         seed: of the initial weights.
+        pool: filter before pooling layers subsample, see `filters`; empty: as the reference tells.
+        antialias: the same for strided layers.
 
     Raises:
         UsageError: options that do not go together, or one that is missing.
         InvtoolError: a file that is not what it should be, or a network that does not run on such images.
     """
     check(reference, weights=weights, untrained=untrained, mean=mean, std=std)
-    asked = _Asked(weights, untrained, size, mean, std, categories, seed)
+    asked = _Asked(weights, untrained, size, mean, std, categories, seed, pool, antialias)
     network = _from_file(reference.path, asked) if reference.path else _named(reference.text, asked)
     network.module.eval().requires_grad_(False)
     network.module.to(device).to(memory_format=torch.channels_last)
+    antialiasing.install(network.module, **network.smoothing)
     _try(network)
+    blurred = antialiasing.check(network.module, network.name)
+    if pool or antialias:
+        messages.note(f"{network.name}: {blurred or 'subsampled as it is'}")
     return network
 
 
@@ -149,6 +159,11 @@ class _Asked:
     std: Sequence[float] | None
     categories: int | None
     seed: int
+    pool: str
+    antialias: str
+
+    def smoothing(self, told: Mapping[str, Any]) -> dict[str, str]:
+        return filters.chosen(pool=self.pool, antialias=self.antialias, told=told)
 
     def normalization(self, channels: int) -> dict[str, Any] | None:
         if self.mean is None or self.std is None:
@@ -176,6 +191,7 @@ def _from_file(path: Path, asked: _Asked) -> Network:
         name=label,
         **_shown(label, asked, told, side=None),
         categories=metadata.get("categories"),
+        smoothing=asked.smoothing(metadata),
         metadata=metadata,
         steps=models.steps_of(metadata),
     )
@@ -189,10 +205,12 @@ def _named(name: str, asked: _Asked) -> Network:
     if weights is not None:
         module = _with_weights(name, arguments, module, weights)
     told = pretrained.preprocessing(name, module)
+    metadata: dict[str, Any] = {}
     if weights is not None and weights.suffix in SAFETENSORS:
         metadata = models.read_metadata(weights)
         told = _told_by(metadata) if "architecture" in metadata else told
-    return Network(module, name, **_shown(name, asked, told, side=arguments.get("height")))
+    shown = _shown(name, asked, told, side=arguments.get("height"))
+    return Network(module, name, **shown, smoothing=asked.smoothing(metadata))
 
 
 def _told_by(metadata: Mapping[str, Any]) -> Preprocessing:

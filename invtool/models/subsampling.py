@@ -85,15 +85,17 @@ def _after(func: Any, args: Any, told: tuple[Factor, Any], made: Tensor) -> tupl
     name = func.overloadpacket.__name__
     if name in SAME:
         return factor, now
-    down, right = _stride(name, args) or (_quotient(size[0], now[0]), _quotient(size[1], now[1]))
-    return (factor[0] * down, factor[1] * right), now
+    step = _stride(name, args)
+    if step is None:
+        step = _quotient(size[0], now[0], name), _quotient(size[1], now[1], name)
+    return (factor[0] * step[0], factor[1] * step[1]), now
 
 
-def _quotient(before: int, after: int) -> float:
-    """Steps of what changes the number of positions; padding and cropping change it by a little."""
-    if not after or before < after < 1.5 * before:
-        return 1.0
-    return before / after if after > before else float(max(1, round(before / after)))
+def _quotient(before: int, after: int, name: str) -> float:
+    """Steps of what changes the number of positions in another way; padding adds some, and is none."""
+    if after > before:
+        return before / after if "upsample" in name else 1.0
+    return float(max(1, round(before / after))) if after else 1.0
 
 
 def _stride(name: str, args: Any) -> Factor | None:

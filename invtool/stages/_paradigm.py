@@ -10,6 +10,7 @@ from invtool.config import Train
 from invtool.data.seen import seen_categories
 from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
+from invtool.models import antialiasing, filters
 from invtool.models.architectures import build
 from invtool.models.networks import Network
 from invtool.models.normalization import PER_IMAGE
@@ -25,6 +26,7 @@ class Paradigm:
     """A network by name, its images, and the categories that it sees transformed."""
 
     network: str
+    smoothing: dict[str, str]  # filters before it subsamples
     images: ImageSet
     transform: Spec
     seen: NDArray[np.int64]  # numbers of the categories
@@ -45,7 +47,16 @@ class Paradigm:
         """That of one network of a run, with `seen` categories and `seed`."""
         transform = parse(config.transform or "none")
         categories = seen_categories(len(images.categories), seen, seed)
-        return cls(config.network, images, transform, categories, seed, device, precision)
+        return cls(
+            config.network,
+            filters.chosen(pool=config.pool, antialias=config.antialias),
+            images,
+            transform,
+            categories,
+            seed,
+            device,
+            precision,
+        )
 
     def fresh(self) -> Network:
         """The network before its first step."""
@@ -57,13 +68,18 @@ class Paradigm:
             "width": width,
         }
         module = build(self.network, arguments, seed=self.seed)
+        antialiasing.install(module, **self.smoothing)
         module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Network(
             module=module,
             name=self.network,
             input=(channels, height, width),
             normalization=PER_IMAGE,
-            metadata={"architecture": {"name": self.network, "arguments": arguments}},
+            smoothing=self.smoothing,
+            metadata={
+                "architecture": {"name": self.network, "arguments": arguments},
+                **self.smoothing,
+            },
         )
 
     def check(self, network: Network) -> None:
@@ -80,6 +96,7 @@ class Paradigm:
             raise InvtoolError(
                 f"{self.network} does not run on {self.images.spec}: {why}"
             ) from error
+        antialiasing.check(network.module, self.network)
         if logits.shape[1] != wanted:
             raise InvtoolError(
                 f"{self.network} gives {logits.shape[1]} logits; "

@@ -11,7 +11,7 @@ from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import UsageError
 from invtool.files import models, streams
-from invtool.models import architectures, references
+from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
 from invtool.training.checkpoints import checkpoint_path, search_path
 from invtool.transforms import TRANSFORMS, SpecError, parse
@@ -31,6 +31,12 @@ def device(name: str) -> None:
     """Raise UsageError for a name that is no device; whether it is there, torch knows."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise UsageError(f"no device {name!r}; use auto, cpu, cuda, cuda:N or mps")
+
+
+def smoothing(config: Subject | Train) -> None:
+    """Raise UsageError for a filter that there is not."""
+    filters.parse(config.pool, "pool")
+    filters.parse(config.antialias, "antialias")
 
 
 def data(text: str) -> DataSpec:
@@ -55,6 +61,7 @@ def measuring(config: Subject, *, transform: bool = True) -> Path | None:
         mean=config.mean,
         std=config.std,
     )
+    smoothing(config)
     transforms(config.transforms)
     if config.data:
         data(config.data)
@@ -174,6 +181,7 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         references.parse(config.network)
     else:
         architectures.split(config.network)
+    smoothing(config)
     _search(config)
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None

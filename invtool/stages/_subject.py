@@ -116,6 +116,8 @@ def open_network(config: Config, model: Path, device: torch.device) -> Network:
         size=config.size,
         mean=config.mean,
         std=config.std,
+        pool=config.pool,
+        antialias=config.antialias,
         device=device,
         seed=config.seed,
     )
@@ -177,6 +179,7 @@ def facts(subject: Subject) -> dict[str, Any]:
         "categories": images.categories,
         "data": images.spec,
         "model": network.name,
+        **network.smoothing,
     }
 
 

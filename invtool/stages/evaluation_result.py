@@ -25,6 +25,7 @@ from invtool.stages.vote_result import Votes
 Array = NDArray[Any]
 Row = dict[str, Any]
 UNCROPPED = dict.fromkeys(("crops", "changes", "changes_low", "changes_high"), float("nan"))
+SMOOTHING = ("pool", "antialias")  # facts that few networks have
 UNKNOWN = -1  # a number that a network does not tell
 
 
@@ -134,8 +135,12 @@ def _write_networks(out: hdf5.Writer, results: Sequence[Evaluation]) -> None:
         ("network_seen_categories", "seen_categories", UNKNOWN),
         ("network_trained_with", "trained_with", ""),
         ("network_seed", "model_seed", UNKNOWN),
+        ("network_pool", "pool", ""),
+        ("network_antialias", "antialias", ""),
     ):
-        out.array(name, [r.facts.get(key, other) for r in results], ("network",), long_name=key)
+        if key not in SMOOTHING or any(key in result.facts for result in results):
+            told = [result.facts.get(key, other) for result in results]
+            out.array(name, told, ("network",), long_name=key)
 
 
 def tabulate(
@@ -167,16 +172,16 @@ def _told(result: Evaluation) -> Row:
         "trained_with": facts.get("trained_with", ""),
         "seen_categories": facts.get("seen_categories", float("nan")),
         "seed": facts.get("model_seed", float("nan")),
+        **{option: facts.get(option, "") for option in SMOOTHING},
     }
 
 
 def _about(result: Evaluation) -> str:
     facts = result.facts
-    if "seen_categories" not in facts:
-        return result.name
-    return (
-        f"{result.name}, {facts['seen_categories']} of {facts['categories_total']} categories seen"
-    )
+    told = [result.name, *(f"{option} {facts[option]}" for option in SMOOTHING if option in facts)]
+    if "seen_categories" in facts:
+        told.append(f"{facts['seen_categories']} of {facts['categories_total']} categories seen")
+    return ", ".join(told)
 
 
 def _rows(result: Evaluation) -> Iterator[Row]:

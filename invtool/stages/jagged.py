@@ -34,6 +34,7 @@ from invtool.transforms.embedding import shrunk
 FEW_CATEGORIES = 20  # of which k is 1 unless told
 USUAL_TOP = 5
 EXAMPLE_SIDE = 112  # pixels, at most, of the frames that are kept to be looked at
+EXAMPLE_BYTES = 32 << 20  # of all of them, at most
 
 
 def run(config: Jagged, paths: Sequence[Path], target: Path, form: str) -> None:
@@ -49,7 +50,15 @@ def run(config: Jagged, paths: Sequence[Path], target: Path, form: str) -> None:
     for size, plan in plans:
         found = _measure(config, networks, photographs, plan, device)
         results += [
-            Jaggedness(_name(config, network, size), plan, size, photographs, answers, config)
+            Jaggedness(
+                _name(config, network, size),
+                plan,
+                size,
+                photographs,
+                answers,
+                config,
+                network.smoothing,
+            )
             for network, answers in zip(networks, found, strict=True)
         ]
     inputs = [*(network.steps for network in networks), photographs.steps]
@@ -212,7 +221,8 @@ def _batches(
 def _examples(config: Jagged, results: Sequence[Jaggedness]) -> Iterator[Example]:
     """The frames of the most jagged images of the first result, small."""
     plan = results[0].plan
-    for number in results[0].worst(config.examples):
+    most = EXAMPLE_BYTES // (3 * EXAMPLE_SIDE**2 * len(plan.position))
+    for number in results[0].worst(min(config.examples, most)):
         (frames, shown), *_ = plan.frames([number])
         small = shrunk(frames, *(min(EXAMPLE_SIDE, side) for side in frames.shape[2:]))
         pixels = np.zeros((len(shown), *small.shape[1:]), np.uint8)

@@ -99,6 +99,7 @@ class Jaggedness:
     photographs: Photographs
     answers: Answers
     config: Jagged
+    smoothing: dict[str, str]  # filters before the network subsamples
 
     @cached_property
     def shown(self) -> Array:
@@ -239,6 +240,7 @@ def _facts(result: Jaggedness) -> dict[str, Any]:
         "preset": result.config.preset,
         "top": result.answers.top,
         "target": result.config.target,
+        **result.smoothing,
     }
 
 

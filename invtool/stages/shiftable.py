@@ -79,6 +79,7 @@ def run(config: Shiftable, model: Path, target: Path, form: str) -> None:
         "protocol_text": plan.text,
         "share": config.share,
         "threshold": config.threshold,
+        **network.smoothing,
     }
     if form != "h5":
         _tabulate(target, config, found, plan, photographs, facts, form, steps)
