@@ -108,12 +108,12 @@ def test_weights_of_a_file_bring_its_filter() -> None:
         "activations plain.st",
         "invariance plain.st --resamples 0",
         "ablate plain.st --tau-grid 0,0.5",
-        "calibrate plain.st -t salt-pepper --step 0.5 --below 1",
+        "calibrate plain.st -t salt-pepper --step 0.5 --below 0.4",
     ],
 )
 def test_every_command_that_opens_a_network_takes_and_records_it(run: Run, command: str) -> None:
     code, _, err = run(f"{command} --pool avg6 -o result.h5 --overwrite")
-    assert code == 0 and "plain.st: avg6 in 1 pooling layer" in err
+    assert (code, err.count("plain.st: avg6 in 1 pooling layer")) == (0, 1), err
     with hdf5.open(Path("result.h5")) as file:
         assert file.attribute("pool") == "avg6"
         assert file.steps[-1]["config"]["pool"] == "avg6"
