@@ -134,6 +134,16 @@ def test_a_network_without_weights_takes_it_too(run: Run) -> None:
     assert predictions("s.h5") == wanted(image).argmax(1).tolist()
 
 
+def test_a_file_with_a_filter_of_another_time_is_refused(run: Run) -> None:
+    metadata = models.read_metadata(Path("blurred.st"))
+    tensors = models.load_tensors(Path("blurred.st"))
+    models.save(Path("later.st"), tensors, {**metadata, "pool": "gauss3"}, [])
+    code, out, err = run("evaluate later.st")
+    assert (code, out) == (1, "")
+    assert "later.st was trained with pool gauss3: avgK or blurK with K from 2 to 31" in err
+    assert run("evaluate later.st --pool blur -o later.h5")[0] == 0
+
+
 def test_several_networks_say_which_was_blurred(run: Run) -> None:
     assert run("evaluate plain.st blurred.st -o both.h5")[0] == 0
     with hdf5.open(Path("both.h5")) as file:

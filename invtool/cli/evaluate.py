@@ -39,6 +39,7 @@ invtool evaluate model.st
 invtool evaluate networks/*.st -t all -o evaluation.h5
 invtool evaluate networks/*.st -t blur:sigma=1 --group unseen
 invtool evaluate resnet20-cifar --weights mine.safetensors -d cifar10.h5 -t blur -t rot90 -f json
+invtool evaluate torchvision:vgg16 --weights vgg16.pth -d folder:photos,size=224 --pool avg6
 invtool evaluate networks/*.st | invtool plot --kind quadrants -o figure6.pdf"""
 
 
