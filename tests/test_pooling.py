@@ -48,7 +48,7 @@ def close(found: Tensor, wanted: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ["avg2", "avg6", "blur2", "blur3", "blur5", "blur31"])
 def test_a_filter_is_even_and_sums_to_one(name: str) -> None:
-    smoothing = filters.parse(name, "pool")
+    smoothing = filters.parse(name, "--pool")
     assert smoothing is not None and str(smoothing) == name
     assert sum(smoothing.weights) == pytest.approx(1, abs=1e-12)
     assert smoothing.weights == smoothing.weights[::-1]
@@ -62,7 +62,7 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(
         UsageError, match=f"--antialias {text}: avgK or blurK or deltaK with K from 2 to 31"
     ):
-        filters.parse(text, "antialias")
+        filters.parse(text, "--antialias")
 
 
 def blurred(image: Array, taps: int, stride: int) -> Array:

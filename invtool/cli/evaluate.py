@@ -44,6 +44,7 @@ invtool evaluate networks/*.st -t blur:sigma=1 --group unseen
 invtool evaluate resnet20-cifar --weights mine.safetensors -d cifar10.h5 -t blur -t rot90 -f json
 invtool evaluate resnet20-cifar -d cifar10.h5 --embed 8:32:4 --fill black -o embedded.h5
 invtool evaluate resnet20-cifar -d cifar10.h5 --tta 1,5,25
+invtool evaluate torchvision:vgg16 --weights vgg16.pth -d folder:photos,size=224 --pool avg6
 invtool evaluate networks/*.st | invtool plot --kind quadrants -o figure6.pdf"""
 
 

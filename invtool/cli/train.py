@@ -26,6 +26,7 @@ invtool train --seen 50 --transform blur
 invtool train --seen 0 --seen 50 --seen 100 --seeds 3 --transform rot180 -o networks/
 invtool train --data cifar10.h5 --network resnet18 --epochs 30 -o plain.st
 invtool train --data folder:photos,size=64 --network alexnet --recipe paper --seen 20 -t thinning
+invtool train --data cifar10.h5 --network resnet18 --antialias blur -o shiftable.st
 invtool train --search --seen 20 --transform blur
 invtool train --search --search-rates 0.03,0.1,0.3 --search-decays 0,0.0005 -o searched.st
 invtool train --resume -o model.st"""
@@ -166,6 +167,11 @@ def main(
     --resume goes on. At the end comes the accuracy on test images,
     untransformed and transformed, of seen and unseen categories; transformed and unseen is the
     across-category accuracy. With --resume everything but -o comes from the checkpoint.
+
+    With --pool or --antialias the network blurs before it subsamples: a pooling layer becomes
+    averages (avgK), or pools at every position and is blurred (blurK); a strided convolution is
+    computed at every position and blurred as it comes out, before batch norm and ReLU. The model
+    records it, and every command opens it so; its parameters are those of the network without.
 
     --search holds out a tenth of each category's training images, chosen by the seed, and trains
     every combination of learning rate and weight decay on the others; never on test images. After

@@ -46,7 +46,7 @@ def install(module: nn.Module, *, pool: str = "", antialias: str = "") -> None:
         >>> network(torch.arange(16.0).reshape(1, 1, 4, 4)).flatten()
         tensor([ 2.5000,  4.5000, 10.5000, 12.5000])
     """
-    swap = _Swap(filters.parse(pool, "pool"), filters.parse(antialias, "antialias"))
+    swap = _Swap(filters.parse(pool, "--pool"), filters.parse(antialias, "--antialias"))
     if swap.pool or swap.antialias:
         # As torch's own parametrizations do: a class of its own, so that copies of it keep it too.
         own = type(module)

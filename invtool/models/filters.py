@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import comb
 from typing import Any
 
-from invtool.errors import UsageError
+from invtool.errors import InvtoolError, UsageError
 
 FILTERS: dict[str, Callable[[int], tuple[float, ...]]] = {
     "avg": lambda taps: (1 / taps,) * taps,
@@ -46,20 +46,20 @@ class Filter:
         return f"{self.name}{self.taps}"
 
 
-def parse(text: str, option: str) -> Filter | None:
-    """The filter that `--option text` names; None for an empty text and for `none`.
+def parse(text: str, where: str) -> Filter | None:
+    """The filter that `text` names, which stands at `where`; None for an empty text and for `none`.
 
     Raises:
         UsageError: no such filter.
 
     Examples:
-        >>> parse("blur", "pool")
+        >>> parse("blur", "--pool")
         Filter(name='blur', taps=3)
-        >>> parse("blur5", "antialias").weights
+        >>> parse("blur5", "--antialias").weights
         (0.0625, 0.25, 0.375, 0.25, 0.0625)
-        >>> parse("none", "pool") is None
+        >>> parse("none", "--pool") is None
         True
-        >>> parse("blur1", "pool")
+        >>> parse("blur1", "--pool")
         Traceback (most recent call last):
         ...
         invtool.errors.UsageError: --pool blur1: avgK or blurK with K from 2 to 31, blur or none is wanted
@@ -71,16 +71,19 @@ def parse(text: str, option: str) -> Filter | None:
         forms = " or ".join(f"{name}K" for name in FILTERS)
         alone = ", ".join(PLAIN)
         raise UsageError(
-            f"--{option} {text}: {forms} with K from 2 to {MOST_TAPS}, {alone} or {NONE} is wanted"
+            f"{where} {text}: {forms} with K from 2 to {MOST_TAPS}, {alone} or {NONE} is wanted"
         )
     return Filter(match[1], int(match[2]))
 
 
-def chosen(*, pool: str, antialias: str, told: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """Option -> filter, where there is one: what was asked for, else what a model file tells.
+def chosen(
+    *, pool: str, antialias: str, told: Mapping[str, Any] | None = None, source: str = ""
+) -> dict[str, str]:
+    """Option -> filter, where there is one: what was asked for, else what `source`, a model file, has told.
 
     Raises:
-        UsageError: no such filter.
+        UsageError: no such filter was asked for.
+        InvtoolError: the file tells one that there is not.
 
     Examples:
         >>> chosen(pool="", antialias="blur", told={"pool": "avg6", "antialias": "blur5"})
@@ -88,9 +91,16 @@ def chosen(*, pool: str, antialias: str, told: Mapping[str, Any] | None = None) 
         >>> chosen(pool="none", antialias="", told={"pool": "avg6"})
         {}
     """
-    asked = {"pool": pool, "antialias": antialias}
-    found = {
-        option: parse(text or str((told or {}).get(option, "")), option)
-        for option, text in asked.items()
-    }
-    return {option: str(smoothing) for option, smoothing in found.items() if smoothing}
+    found: dict[str, str] = {}
+    for option, text in {"pool": pool, "antialias": antialias}.items():
+        smoothing = parse(text, f"--{option}") if text else _told(option, told or {}, source)
+        if smoothing:
+            found[option] = str(smoothing)
+    return found
+
+
+def _told(option: str, told: Mapping[str, Any], source: str) -> Filter | None:
+    try:
+        return parse(str(told.get(option, "")), f"{source} was trained with {option}")
+    except UsageError as error:
+        raise InvtoolError(str(error)) from None

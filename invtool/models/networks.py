@@ -162,8 +162,8 @@ class _Asked:
     pool: str
     antialias: str
 
-    def smoothing(self, told: Mapping[str, Any]) -> dict[str, str]:
-        return filters.chosen(pool=self.pool, antialias=self.antialias, told=told)
+    def smoothing(self, told: Mapping[str, Any], source: str) -> dict[str, str]:
+        return filters.chosen(pool=self.pool, antialias=self.antialias, told=told, source=source)
 
     def normalization(self, channels: int) -> dict[str, Any] | None:
         if self.mean is None or self.std is None:
@@ -191,7 +191,7 @@ def _from_file(path: Path, asked: _Asked) -> Network:
         name=label,
         **_shown(label, asked, told, side=None),
         categories=metadata.get("categories"),
-        smoothing=asked.smoothing(metadata),
+        smoothing=asked.smoothing(metadata, label),
         metadata=metadata,
         steps=models.steps_of(metadata),
     )
@@ -210,7 +210,7 @@ def _named(name: str, asked: _Asked) -> Network:
         metadata = models.read_metadata(weights)
         told = _told_by(metadata) if "architecture" in metadata else told
     shown = _shown(name, asked, told, side=arguments.get("height"))
-    return Network(module, name, **shown, smoothing=asked.smoothing(metadata))
+    return Network(module, name, **shown, smoothing=asked.smoothing(metadata, str(weights)))
 
 
 def _told_by(metadata: Mapping[str, Any]) -> Preprocessing:

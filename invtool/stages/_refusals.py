@@ -35,8 +35,8 @@ def device(name: str) -> None:
 
 def smoothing(config: Subject | Train) -> None:
     """Raise UsageError for a filter that there is not."""
-    filters.parse(config.pool, "pool")
-    filters.parse(config.antialias, "antialias")
+    filters.parse(config.pool, "--pool")
+    filters.parse(config.antialias, "--antialias")
 
 
 def data(text: str) -> DataSpec:
