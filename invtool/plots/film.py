@@ -70,7 +70,7 @@ def _made(drawing: Film, page: Page) -> tuple[Figure, Callable[[int], None]]:
         figure = Figure(figsize=(style.pt(size[0]), style.pt(size[1])), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
         pixels = show(left, track, at, JUMP[1] if track.jump else INK)
-        plot(right, track, 1.0)
+        plot(right, track)
         curve, dots = right.lines[0], right.lines[1:]
         right.set_title(style.heading(track.title, size[0] / 2), loc="left")
         right.set_xlabel(drawing.xlabel)

@@ -20,6 +20,7 @@ ROWS = 400  # of a map: more cannot be told apart
 CURVES = 3  # beside each map
 WIDTHS = (3.0, 0.1, 2.4, 0.75, 0.75)  # inches: map, its scale, curves, two frames
 CURVE = 1.15  # inches high
+LOW = 0.4  # probability that a curve must reach to be drawn against all of them
 JUMP = (MANY[0], MANY[1])  # before and after
 SHADES = matplotlib.colormaps["viridis"].with_extremes(bad="white")
 
@@ -56,7 +57,7 @@ def draw(drawing: Maps, page: Page = PLAIN) -> Figure:
             for below, track in enumerate(shown, start=at * CURVES):
                 last = below == at * CURVES + len(shown) - 1
                 curve = figure.add_subplot(grid[below, 2])
-                plot(curve, track, drawing.limit)
+                plot(curve, track)
                 curve.set_title(style.literal(_named(track)), loc="left")
                 curve.set_xlabel(drawing.xlabel if last else "")
                 for column, number in enumerate(track.jump):
@@ -67,15 +68,16 @@ def draw(drawing: Maps, page: Page = PLAIN) -> Figure:
     return figure
 
 
-def plot(ax: Axes, track: Track, limit: float) -> None:
-    """The curve of an image, with dots where it jumps."""
+def plot(ax: Axes, track: Track) -> None:
+    """The curve of an image, with dots where it jumps; that of low probabilities is enlarged."""
     ax.plot(track.places, track.values, color=INK, linewidth=style.pt(1.1))
     for number, color in zip(track.jump, JUMP, strict=False):
         at = track.places[number], track.values[number]
         ax.plot(*at, "o", color=color, markersize=style.pt(4.5), zorder=3, clip_on=False)
     ax.set_xlim(*_ends(track.places))
     ax.xaxis.set_major_locator(style.whole_numbers())
-    ax.set_ylim(0, 1.05 * limit)
+    highest = float(np.nanmax(track.values))
+    ax.set_ylim(0, 1.05 if highest > LOW else 1.2 * highest or 1)
 
 
 def show(ax: Axes, track: Track, number: int, color: str = COLORS["all"]) -> Any:

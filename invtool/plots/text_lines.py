@@ -39,7 +39,7 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     labels = [_label(place) for place in panel.places()]
     width = min(max(map(len, labels)), screen.cut)
     series = min(max(len(line.name) for line in panel.lines), screen.cut)
-    spread = 20 if screen.columns >= 52 else 8
+    spread = 8 if screen.columns < 52 else 20 if drawing.whole else 24
     room = max(screen.columns - width - series - 2 - spread, NARROWEST)
     found = [{point.place: point for point in line.points} for line in panel.lines]
     names = shorten([line.name for line in panel.lines], series, screen.gap)
@@ -72,7 +72,8 @@ def _range(point: Point, drawing: Lines, screen: Screen) -> str:
     if screen.columns < 52 or not point.low <= point.high:
         return middle
     if drawing.percent:
-        return f"{middle} ({point.low:.0%}-{point.high:.0%})"
+        digits = 0 if drawing.whole else 1
+        return f"{middle} ({point.low:.{digits}%}-{point.high:.{digits}%})"
     return f"{middle} ({point.low:.2f}-{point.high:.2f})"
 
 

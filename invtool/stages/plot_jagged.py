@@ -21,7 +21,7 @@ PLACES = {"scale": "size of the object (px)", "frames": "frame"}
 MEASURES = {
     "jagged_images": ("jagged images", "share of the images (%)"),
     "top1_changes": ("changes of the top-1 class", "share of the steps (%)"),
-    "absolute_change": ("mean change of a probability in a step", "percentage points"),
+    "absolute_change": ("mean change of a probability", "percentage points a step"),
 }
 Arrays = dict[str, NDArray[Any]]
 
@@ -44,7 +44,12 @@ def maps(config: Plot, results: Sequence[Result]) -> Picture:
         facts = {"network": result.name}
         panels.append(Map(title, held["position"], values[order], names, examples, facts))
     drawing = Maps(panels, place_of(results), _probability(results), column_of(results))
-    return Picture(drawing, protocols(results), "Probability by image and position")
+    notes = protocols(results)
+    if any(panel.examples for panel in panels):
+        notes.append(
+            "Curves: the most jagged images, and what the network saw where they jump most."
+        )
+    return Picture(drawing, notes, "Probability by image and position")
 
 
 def film(config: Plot, results: Sequence[Result]) -> Picture:
@@ -104,7 +109,7 @@ def jaggedness(config: Plot, results: Sequence[Result]) -> Picture:
     drawing = Lines(
         panels,
         list(looks.items()) if len(looks) > 1 else [],
-        PLACES["scale"] if by_size else "network",
+        PLACES["scale"] if by_size else "file" if results[0].number is None else "network",
         "",
         place="object_size" if by_size else "network",
         value="value",
