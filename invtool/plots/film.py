@@ -24,7 +24,6 @@ SHARPNESS = 0.5  # of a still picture's dots an inch
 FASTEST = 12  # frames a second
 SECONDS = 4  # that a film lasts, where that is not faster
 HELD = 1.5  # seconds that the end stays
-COLORS = 96  # of a frame of a GIF
 
 
 def draw(drawing: Film, page: Page = PLAIN) -> Figure:
@@ -81,6 +80,7 @@ def _made(drawing: Film, page: Page) -> tuple[Figure, Callable[[int], None]]:
         pixels.set_data(track.frames[number].squeeze())  # type: ignore[index]
         left.set_title(said(track, number), fontsize=style.pt(7), color=INK)
         left.spines[:].set_color(INK)
+        curve.set(marker="o", markevery=[-1], markersize=style.pt(3))
         curve.set_data(track.places[: number + 1], track.values[: number + 1])
         for dot, place in zip(dots, track.jump, strict=True):
             dot.set_visible(place <= number)
@@ -98,8 +98,9 @@ def _frames(
 
 
 def _gif(path: Path, frames: Iterator[Image.Image], speed: int, about: str) -> None:
-    dither = Image.Dither.NONE
-    first, *rest = (frame.quantize(COLORS, dither=dither) for frame in frames)
+    # Its colors are those farthest apart, so that dots keep theirs beside a photograph.
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    first, *rest = (frame.quantize(256, method, dither=dither) for frame in frames)
     each = 10 * round(100 / speed)  # milliseconds, of which a GIF counts tens
     times = [each] * len(rest) + [round(1000 * HELD)]
     comment = {"comment": about.encode()} if about else {}

@@ -17,7 +17,7 @@ from invtool.plots.labels import shorten
 from invtool.plots.panels import PLAIN, Map, Maps, Page, Track
 
 ROWS = 400  # of a map: more cannot be told apart
-CURVES = 3  # beside each map
+CURVES, FEWER = 3, 2  # beside each map, beside each of several
 WIDTHS = (3.0, 0.1, 2.4, 0.75, 0.75)  # inches: map, its scale, curves, two frames
 CURVE = 1.15  # inches high
 LOW = 0.4  # probability that a curve must reach to be drawn against all of them
@@ -39,13 +39,14 @@ def draw(drawing: Maps, page: Page = PLAIN) -> Figure:
         shrunk = style.tight(page)
         widths = [shrunk * width for width in (WIDTHS if examples else WIDTHS[:2])]
         down = len(drawing.panels)
-        size = style.extent(page, sum(widths) + 1.2, down * shrunk * (CURVES * CURVE + 0.45) + 0.5)
+        curves = CURVES if down == 1 else FEWER
+        size = style.extent(page, sum(widths) + 1.2, down * shrunk * (curves * CURVE + 0.45) + 0.5)
         figure = Figure(figsize=(style.pt(size[0]), style.pt(size[1])), layout="constrained")
         pads = {"w_pad": style.pt(0.04), "h_pad": style.pt(0.04), "wspace": 0.02, "hspace": 0.03}
         figure.get_layout_engine().set(**pads)  # type: ignore[union-attr]
-        grid = figure.add_gridspec(down * CURVES, len(widths), width_ratios=widths)
+        grid = figure.add_gridspec(down * curves, len(widths), width_ratios=widths)
         for at, panel in enumerate(drawing.panels):
-            rows = slice(at * CURVES, (at + 1) * CURVES)
+            rows = slice(at * curves, (at + 1) * curves)
             ax = figure.add_subplot(grid[rows, 0])
             _map(ax, panel, drawing)
             ax.set_title(style.heading(panel.title, 1.2 * size[0]), loc="left")
@@ -53,9 +54,9 @@ def draw(drawing: Maps, page: Page = PLAIN) -> Figure:
             bar: Any = figure.colorbar(ax.images[0], cax=scale)
             bar.outline.set_linewidth(0)
             scale.set_ylabel(drawing.ylabel)
-            shown = panel.examples[:CURVES]
-            for below, track in enumerate(shown, start=at * CURVES):
-                last = below == at * CURVES + len(shown) - 1
+            shown = panel.examples[:curves]
+            for below, track in enumerate(shown, start=at * curves):
+                last = below == at * curves + len(shown) - 1
                 curve = figure.add_subplot(grid[below, 2])
                 plot(curve, track)
                 curve.set_title(style.literal(_named(track)), loc="left")

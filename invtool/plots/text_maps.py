@@ -33,7 +33,7 @@ def draw(drawing: Maps, screen: Screen, title: str = "", caption: str = "") -> s
 def film(drawing: Film, screen: Screen, title: str = "", caption: str = "") -> str:
     """The curve of one image, and what it jumps from and to."""
     lines = _track(drawing.track, 1.0, screen)
-    lines.append(f"{_extent(drawing.track.places)}, {drawing.xlabel}")
+    lines += screen.fold(f"{_extent(drawing.track.places)}, {drawing.xlabel}")
     return screen.page(title, lines, caption)
 
 

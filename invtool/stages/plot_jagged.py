@@ -1,6 +1,7 @@
 """Images that move by one step after another: their map (figure 2), a film of one, and the measures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,17 @@ def maps(config: Plot, results: Sequence[Result]) -> Picture:
         order = _sorted(values)
         title = f"{result.name}, {len(values):,} image" + "s" * (len(values) != 1)
         examples = [_track(held, at) for at in range(min(CURVES, len(held.get("example", ()))))]
+        first = next(other for other in results if other.path == result.path)
+        if result.protocol != first.protocol:  # by which the frames that are kept were made
+            examples = [replace(track, frames=None) for track in examples]
         names = held["name"][order].tolist()
         facts = {"network": result.name}
         panels.append(Map(title, held["position"], values[order], names, examples, facts))
     drawing = Maps(panels, place_of(results), _probability(results), column_of(results))
     notes = protocols(results)
     if any(panel.examples for panel in panels):
-        notes.append(
-            "Curves: the most jagged images, and what the network saw where they jump most."
-        )
+        whom = " for the first network" if results[0].number is not None else ""
+        notes.append(f"Curves: the most jagged images{whom}, and frames where each jumps most.")
     return Picture(drawing, notes, "Probability by image and position")
 
 
@@ -170,8 +173,13 @@ def _probability(results: Sequence[Result]) -> str:
 
 
 def protocols(results: Sequence[Result]) -> list[str]:
-    """What was done, once where it is the same."""
-    texts = {result.name: str(result.protocol) for result in results if result.protocol}
-    if len(set(texts.values())) == 1:
-        return [f"Protocol: {next(iter(texts.values()))}."]
-    return [f"{name}: {text}." for name, text in texts.items()]
+    """What was done, once where it is the same; the words tell the sizes of objects."""
+    texts: dict[str, dict[str, None]] = {}
+    for result in results:
+        if result.protocol:
+            texts.setdefault(result.protocol, {})[result.name] = None
+    if len(texts) == 1:
+        return [f"Protocol: {next(iter(texts))}."]
+    if len({result.object_size for result in results}) > 1:
+        return [f"Protocols: {'; '.join(texts)}."]
+    return [f"Protocol of {', '.join(names)}: {text}." for text, names in texts.items()]

@@ -110,7 +110,10 @@ def sums(config: Plot, results: Sequence[Result]) -> Picture:
         value="share_of_highest",
         whole=False,
     )
-    notes = [f"The maps that respond most to image {', '.join(images)}.", *protocols(results)]
+    notes = [
+        f"The maps that respond most to image {', '.join(images)}, the strongest first.",
+        *protocols(results),
+    ]
     return Picture(drawing, notes, "Sums of the strongest feature maps by position")
 
 
