@@ -116,6 +116,7 @@ def jaggedness(config: Plot, results: Sequence[Result]) -> Picture:
         "",
         place="object_size" if by_size else "network",
         value="value",
+        wide=by_size,
         whole=False,
     )
     notes = ["Intervals: 95 % bootstrap over images.", *protocols(results)]
