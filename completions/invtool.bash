@@ -270,18 +270,19 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;
-        -f|--format) _invtool_words "auto text pdf svg png csv json"; return ;;
+        -e|--example)  return ;;
+        -f|--format) _invtool_words "auto text pdf svg png gif mp4 csv json"; return ;;
         --style) _invtool_words "print slides"; return ;;
         --title)  return ;;
         --width)  return ;;
         --height)  return ;;
         --dpi)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -c --category -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -k --kind -l --layer --group -c --category -e --example -f --format --style --title --width --height --dpi --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
     inspect)

@@ -181,10 +181,11 @@ class Plot:
     kind: str = "auto"
     layers: tuple[str, ...] = ()  # globs; empty: all, or the last one where layers are not compared
     group: str = "auto"
-    format: str = "png"  # text, pdf, svg, png, csv or json
+    format: str = "png"  # text, pdf, svg, png, gif, mp4, csv or json
     style: str = "print"  # or slides
     title: str = ""
     width: float | None = None  # inches; None: as wide as what is drawn
     height: float | None = None  # inches
     dpi: int = 200  # dots an inch, of a PNG
     categories: tuple[str, ...] = ()  # globs, of bias; empty: all together, most and least biased
+    example: int | None = None  # which image of moving and sums, from 1; None: the first

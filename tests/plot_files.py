@@ -217,3 +217,47 @@ def write_calibration(path: Path, *, found: bool = True, family: str = "blur") -
         ends = (accuracy[:, None] + np.array([-0.04, 0.04])).clip(0, 1)
         out.array("wilson", ends, ("step", "bound"))
     return path
+
+
+MEASURED = ["jagged_images", "top1_changes", "absolute_change"]
+
+
+def write_jagged(path: Path, networks: Sequence[tuple[str, int]] = (("a.st", 14),)) -> Path:
+    """Networks (name, size of the object) under one axis, of six images at five positions."""
+    random = np.random.default_rng(0)
+    several, count = len(networks) > 1, len(networks)
+    lead = ("network",) if several else ()
+    probability = random.random((count, 6, 5)).astype("f4")
+    probability[:, 2, :2] = np.nan  # an image that lacks two positions
+    probability[:, 4] = np.nan  # and one that has none
+    value = random.uniform(0.2, 0.4, (count, 3))
+    arrays = {
+        "probability": (probability, ("image", "position")),
+        "top1": (np.where(np.isnan(probability), -1, 0), ("image", "position")),
+        "in_topk": (np.zeros((count, 6, 5), "u1"), ("image", "position")),
+        "jaggedness": (np.zeros((count, 6), int), ("image",)),
+        "followed": (np.zeros((count, 6), int), ("image",)),
+        "change": (random.random((count, 6)), ("image",)),
+        "value": (value, ("measure",)),
+        "interval": (value[..., None] + np.array([-0.1, 0.2]), ("measure", "bound")),
+    }
+    protocols = [f"embed {size} px" for _, size in networks]
+    with hdf5.create(path, "jaggedness", STEPS[:1]) as out:
+        told = {"data": "photos", "protocol": "embed", "target": "label"}
+        for name, text in {**told, "protocol_text": protocols[0]}.items():
+            out.attribute(name, text)
+        out.array("position", np.arange(-2, 3), ("position",), units="px")
+        out.array("label", np.arange(6) % 3, ("image",))
+        out.array("name", [f"{n}.jpg" for n in range(6)], ("image",))
+        out.array("measure", MEASURED, ("measure",))
+        out.array("bound", BOUNDS, ("bound",))
+        if several:
+            out.array("network", [f"{name}, {size} px" for name, size in networks], lead)
+            out.array("object_size", [size for _, size in networks], lead)
+            out.array("protocol_text", protocols, lead)
+        for name, (values, dims) in arrays.items():
+            out.array(name, values if several else values[0], (*lead, *dims))
+        out.array("example", [3, 2], ("example",))
+        frames = random.integers(0, 256, (2, 5, 3, 8, 8), dtype=np.uint8)
+        out.array("example_frame", frames, ("example", "position", "channel", "height", "width"))
+    return path

@@ -12,14 +12,25 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import INVTOOL, Runner, write_activations, write_bias, write_images
+from conftest import (
+    INVTOOL,
+    Runner,
+    write_activations,
+    write_bias,
+    write_images,
+    write_jaggedness,
+    write_shiftability,
+)
+from PIL import Image
 from plot_files import (
     LAYERS,
+    MEASURED,
     TAUS,
     write_ablation,
     write_calibration,
     write_evaluation,
     write_invariance,
+    write_jagged,
 )
 from scipy import stats
 from small import runner
@@ -472,6 +483,171 @@ def test_bias_is_drawn_in_every_form(form: str, tmp_path: Path) -> None:
         assert "1e-400" in " ".join(whole.decode().split())
 
 
+SIZES = [(name, size) for size in (14, 20) for name in ("a.st", "b.st")]
+
+
+def read(path: Path, *names: str) -> list[np.ndarray]:
+    with hdf5.open(path) as file:
+        return [file.array(name) for name in names]
+
+
+def test_one_network_is_a_map_whose_rows_fall(tmp_path: Path) -> None:
+    file = write_jagged(tmp_path / "a.h5")
+    found = drawn(Plot(), file)
+    (panel,) = found.drawing.panels
+    probability, name, frames = read(file, "probability", "name", "example_frame")
+    means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in probability])
+    order = sorted(range(6), key=lambda at: (np.isnan(means[at]), -means[at]))
+    assert order[-1] == 4  # it has no position
+    np.testing.assert_array_equal(panel.values, probability[order])
+    assert list(panel.names) == name[order].tolist()
+    assert [track.title for track in panel.examples] == ["3.jpg", "2.jpg"]
+    np.testing.assert_array_equal(panel.examples[1].values, probability[2])
+    np.testing.assert_array_equal(panel.examples[1].frames[4, :, :, 2], frames[1, 4, 2])
+    assert (found.drawing.xlabel, found.drawing.ylabel) == (
+        "shift (px)",
+        "probability of the true class",
+    )
+    assert found.notes[0] == "Protocol: embed 14 px."
+
+
+def test_the_map_of_another_protocol_than_the_frames_has_none(tmp_path: Path) -> None:
+    file = write_jagged(tmp_path / "a.h5", SIZES)
+    found = drawn(Plot("map"), file)
+    kept = [track.frames is not None for panel in found.drawing.panels for track in panel.examples]
+    assert kept == [True] * 4 + [False] * 4
+    (probability,) = read(file, "probability")
+    for panel, values in zip(found.drawing.panels, probability, strict=True):
+        np.testing.assert_array_equal(np.sort(panel.values, axis=0), np.sort(values, axis=0))
+    assert found.notes[0] == "Protocols: embed 14 px; embed 20 px."
+    assert "most jagged images for the first network" in found.notes[1]
+
+
+def test_whose_probability_is_followed_is_told(tmp_path: Path) -> None:
+    file = write_jagged(tmp_path / "a.h5")
+    with h5py.File(file, "a") as held:
+        held["label"][:] = -1
+    assert picture(Plot(), file).ylabel == "probability of the class answered first"
+    with h5py.File(file, "a") as held:
+        held.attrs["protocol"] = "scale"
+    assert picture(Plot(), file).xlabel == "size of the object (px)"
+
+
+def test_several_networks_are_compared_by_size_of_the_object(tmp_path: Path) -> None:
+    file = write_jagged(tmp_path / "a.h5", SIZES)
+    found = drawn(Plot(), file)
+    value, interval = read(file, "value", "interval")
+    assert len(found.drawing.panels) == len(MEASURED)
+    for at, panel in enumerate(found.drawing.panels):
+        one, two = panel.lines
+        assert (one.name, two.name) == ("a.st", "b.st")
+        assert [point.place for point in two.points] == [14, 20]
+        assert [point.value for point in two.points] == value[[1, 3], at].tolist()
+        assert [[p.low, p.high] for p in one.points] == interval[[0, 2], at].tolist()
+    assert found.drawing.xlabel == "size of the object (px)"
+
+
+def test_several_files_are_compared_by_their_names(tmp_path: Path) -> None:
+    files = [write_jagged(tmp_path / "a.h5"), write_jagged(tmp_path / "b.h5", [("b.st", 20)])]
+    files.append(write_jaggedness(tmp_path / "c.h5"))  # knows one of the measures
+    found = drawn(Plot(), *files)
+    jagged, top1, _ = found.drawing.panels
+    (line,) = jagged.lines
+    assert [point.place for point in line.points] == ["a.h5", "b.h5", "c.h5"]
+    assert (line.points[2].value, line.points[2].high) == (0.8, 1.0)
+    assert not top1.lines[0].points[2].defined
+    assert found.notes[1:3] == ["Protocol of a.h5: embed 14 px.", "Protocol of b.h5: embed 20 px."]
+
+
+def test_nonshiftability_is_by_layer_and_marks_where_subsampling_changes(tmp_path: Path) -> None:
+    files = [write_shiftability(tmp_path / name) for name in ("a.h5", "b.h5")]
+    with h5py.File(files[1], "a") as held:
+        held["nonshiftability"][:] = np.nan, 0.6
+    found = drawn(Plot(), *files)
+    (panel,) = found.drawing.panels
+    assert panel.places() == ["conv1", "conv2"]
+    steps = 6
+    assert numbers(panel) == {"a.h5": [0.5 / steps, 2 / steps], "b.h5": [0.6 / steps]}
+    assert panel.lines[0].points[1].high == pytest.approx(3 / steps)
+    marks = [(mark.at, mark.label) for mark in panel.marks]
+    assert marks == [(-0.5, "1 px"), (0.5, "2 px")]
+    assert "more than 20 % of the map's mean" in found.notes[0]
+    (panel,) = picture(Plot(layers=("conv2",)), *files).panels
+    assert panel.places() == ["conv2"]
+    with h5py.File(files[1], "a") as held:
+        held["subsampling"][:] = 1, 4
+    assert picture(Plot("depth"), *files).panels[0].marks == ()
+
+
+def test_sums_are_of_the_strongest_maps_of_one_image(tmp_path: Path) -> None:
+    file = write_shiftability(tmp_path / "a.h5")
+    total, highest = read(file, "layers/conv2/global_sum", "layers/conv2/highest")
+    for example in (1, 2):
+        found = drawn(Plot("sums", example=example), file)
+        (panel,) = found.drawing.panels
+        assert panel.title == "a.h5, conv2"
+        at = example - 1
+        order = sorted(range(5), key=lambda channel: -highest[at, channel])
+        assert [line.facts["channel"] for line in panel.lines] == order
+        for line in panel.lines:
+            sums = total[at, :, line.facts["channel"]]
+            np.testing.assert_allclose([p.value for p in line.points], sums / sums.max())
+        assert f"image {'ab'[at]}.jpg" in found.notes[0]
+    two = picture(Plot("sums", layers=("conv1",)), file, write_shiftability(tmp_path / "b.h5"))
+    assert [panel.title for panel in two.panels] == ["a.h5, conv1", "b.h5, conv1"]
+    assert len(two.keys) == 3  # channels
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "csv", "json"])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("map", 30), ("jaggedness", 3), ("moving", 5), ("depth", 2), ("sums", 35)]
+)
+def test_what_moves_is_drawn_in_every_form(
+    kind: str, count: int, form: str, tmp_path: Path
+) -> None:
+    write = write_shiftability if kind in ("depth", "sums") else write_jagged
+    plot.run(Plot(kind, format=form), [write(tmp_path / "a.h5")], tmp_path / "f")
+    text = (tmp_path / "f").read_text()
+    if form == "csv":
+        assert len(list(csv.DictReader(text.splitlines()))) == count
+    elif form == "json":
+        told = json.loads(text)
+        assert len(told["rows"]) == count
+        assert "Protocol: embed 1" in told["caption"]
+    else:
+        assert "Protocol:" in text
+
+
+def test_a_film_is_of_the_example_that_is_asked_for(tmp_path: Path, invtool: Runner) -> None:
+    write_jagged(tmp_path / "a.h5")
+    done = invtool("plot", "a.h5", "--example", "2", "--dpi", "60", "-o", "f.gif")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with Image.open(tmp_path / "f.gif") as film:
+        assert (film.format, film.n_frames) == ("GIF", 3)  # of five positions it has three
+        assert b"invtool plot a.h5 --example 2 --dpi 60 -o f.gif" in film.info["comment"]
+
+
+def test_an_mp4_is_made_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in takes the frames, and writes what it was asked for and their number of bytes."""
+    stand_in = tmp_path / "ffmpeg"
+    stand_in.write_text('#!/bin/sh\nfor out; do :; done\necho "$*" > "$out"; wc -c >> "$out"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    config = Plot(format="mp4", width=4, height=2, dpi=100)
+    plot.run(config, [write_jagged(tmp_path / "a.h5")], tmp_path / "f")
+    told, size = (tmp_path / "f").read_text().rsplit("\n", 2)[:2]
+    assert "-s 200x100" in told
+    assert "comment=invtool" in told
+    frames = 5 + 2  # the end stays 1.5 s, at one frame a second
+    assert int(size) == frames * 200 * 100 * 4
+    stand_in.write_text("#!/bin/sh\ncat > /dev/null; echo 'no encoder' >&2; exit 1\n")
+    with pytest.raises(InvtoolError, match=r"ffmpeg failed: no encoder; write a \.gif instead"):
+        plot.run(config, [tmp_path / "a.h5"], tmp_path / "f")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InvtoolError, match="needs ffmpeg, which is not on PATH; install it"):
+        plot.run(config, [tmp_path / "a.h5"], tmp_path / "f")
+
+
 @pytest.mark.parametrize("form", ["text", "svg", "csv", "json"])
 @pytest.mark.parametrize(
     "kind",
@@ -609,7 +785,7 @@ def test_a_terminal_gets_text(folder: Path) -> None:
         (
             ["one.h5", "-o", "f.jpg"],
             2,
-            "unknown suffix '.jpg'; use .pdf, .svg, .png, .txt, .csv, .json",
+            "unknown suffix '.jpg'; use .pdf, .svg, .png, .gif, .mp4, .txt, .csv, .json",
         ),
         (["no.h5", "-o", "f"], 2, "no suffix; use .pdf"),
         (["no.h5", "-o", "f.pdf"], 1, "no.h5: no such file"),
@@ -627,6 +803,17 @@ def test_a_terminal_gets_text(folder: Path) -> None:
         (["empty.h5"], 1, "empty.h5: empty; an HDF5 file is wanted"),
         (["undefined.h5", "-k", "accuracy"], 1, "nothing to draw: no number of --kind accuracy"),
         (["evaluation.h5", "-k", "quadrants", "--group", "seen"], 2, "leave out --group"),
+        (["jagged.h5", "-k", "depth"], 1, "so run invtool invariance first"),
+        (["one.h5", "-k", "map"], 1, "so run invtool jagged first"),
+        (["one.h5", "-k", "sums"], 1, "so run invtool shiftable first"),
+        (["jagged.h5", "shift.h5"], 1, "--kind accuracy draws"),
+        (["jagged.h5", "-k", "moving", "-e", "3"], 1, "holds the frames of 2 images, not of 3"),
+        (["jagged.h5", "jagged.h5", "-k", "moving"], 2, "draws one network, not 2"),
+        (["jagged.h5", "-e", "1"], 2, "--kind map draws no one image; leave out --example"),
+        (["shift.h5", "-k", "sums", "-e", "3"], 1, "has 2 images; --example 3 is none of them"),
+        (["one.h5", "-k", "layers", "-f", "gif"], 2, "--kind layers does not move; write it as"),
+        (["jagged.h5"] * 7 + ["-k", "map"], 2, "7 maps are too many for a picture; give 6"),
+        (["void.h5"], 1, "nothing to draw: no number of --kind map is defined in void.h5"),
         (["one.h5", "--style", "poster"], 2, "'poster' is not one of"),
         (["one.h5", "larger.h5"], 1, "need the same data"),
         (["one.h5", "other.h5"], 1, "choose a layer of both with --layer"),
@@ -649,6 +836,10 @@ def test_what_cannot_be_drawn_is_one_sentence(
     with h5py.File(write_evaluation(tmp_path / "undefined.h5"), "a") as file:
         file["accuracy"][:] = np.nan
     (tmp_path / "empty.h5").touch()
+    write_jagged(tmp_path / "jagged.h5")
+    write_shiftability(tmp_path / "shift.h5")
+    with h5py.File(write_jagged(tmp_path / "void.h5"), "a") as file:
+        file["probability"][:] = np.nan
     write_invariance(tmp_path / "larger.h5", seen=5, total=200)
     write_invariance(tmp_path / "other.h5", seen=5, layers={"head": (7,)})
     write_images(tmp_path / "images.h5")

@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
+from PIL import Image
 
-from invtool.plots import lines, matrix, rows, scatter, spread, style, terminal, violins
+from invtool.plots import film, lines, maps, matrix, rows, scatter, spread, style, terminal, violins
 from invtool.plots.colors import COLORS
 from invtool.plots.density import bandwidth, density, summary
 from invtool.plots.labels import shorten
@@ -24,9 +25,12 @@ from invtool.plots.panels import (
     Cells,
     Cloud,
     Dot,
+    Film,
     Line,
     Lines,
     Look,
+    Map,
+    Maps,
     Mark,
     Matrix,
     Objects,
@@ -36,6 +40,7 @@ from invtool.plots.panels import (
     Point,
     Scatter,
     Spread,
+    Track,
     Violins,
     groups_drawn,
 )
@@ -360,11 +365,117 @@ def test_objects_in_text_are_a_map_and_bars_with_a_tick_where_uniform_ones_would
     assert len(ticks) == 1
 
 
+def values_of(image: int) -> list[float]:
+    """Probabilities at seven places: they fall with the image's number, and jump from the fourth to the fifth."""
+    return [1 / (image + 1) * (0.5 if at == 4 else 0.9) for at in range(7)]
+
+
+def moved(images: int = 5, panels: int = 1) -> Maps:
+    """Images of falling probabilities, the last two places of the third not there; two are kept."""
+    values = np.array([values_of(image) for image in range(images)])
+    values[2, 5:] = np.nan
+    frames = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
+    places = np.arange(7) - 4
+    examples = [Track(f"{at}.jpg", places, values[at], frames) for at in (0, 2)]
+    names = [str(image) for image in range(images)]
+    panel = Map("net, 5 images", places, values, names, examples, {"network": "net"})
+    return Maps([panel] * panels, "shift (px)", "probability of the true class")
+
+
+def test_a_map_is_the_numbers_and_white_where_an_image_has_none() -> None:
+    given = moved()
+    ax, scale, curve, before, after, *_ = maps.draw(given).axes
+    (image,) = ax.images
+    shown = np.ma.asarray(image.get_array())
+    np.testing.assert_array_equal(shown.filled(np.nan), given.panels[0].values)
+    assert maps.SHADES(np.ma.masked)[:3] == (1, 1, 1)
+    assert min(maps.SHADES(0.0)[2], maps.SHADES(1.0)[2]) < 0.5  # no shade is white
+    assert ax.get_xlim() == (-4.5, 2.5)
+    assert ax.get_ylim() == (5.5, 0.5)  # the first image is above
+    assert scale.get_ylabel() == "probability of the true class"
+    line, *dots = curve.lines
+    np.testing.assert_array_equal(line.get_ydata(), values_of(0))
+    assert [dot.get_xydata().tolist() for dot in dots] == [[[-1, 0.9]], [[0, 0.5]]]
+    frames = given.panels[0].examples[0].frames
+    assert frames is not None
+    for axes, number, title in ((before, 3, "\N{MINUS SIGN}1: 0.90"), (after, 4, "0: 0.50")):
+        np.testing.assert_array_equal(axes.images[0].get_array(), frames[number])
+        assert axes.get_title() == title
+    assert [to_rgb(dot.get_color()) for dot in dots] == [
+        to_rgb(axes.spines["top"].get_edgecolor()[:3]) for axes in (before, after)
+    ]
+
+
+def test_thousands_of_images_are_means_of_neighbors_and_small() -> None:
+    given = moved(5000)
+    ax = maps.draw(given).axes[0]
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.shape == (maps.ROWS, 7)
+    np.testing.assert_allclose(shown[-1, 0], given.panels[0].values[-12:, 0].mean(), rtol=0.01)
+    assert ax.get_ylim()[0] == 5000.5
+
+
+def test_a_curve_of_low_probabilities_is_enlarged() -> None:
+    low = Track("", np.arange(3), np.array([0.01, 0.02, 0.01]), np.zeros((3, 4, 4, 1), np.uint8))
+    (_, curve) = film.draw(Film(low)).axes
+    assert curve.get_ylim() == pytest.approx((0, 0.024))
+    (_, curve) = film.draw(Film(moved().panels[0].examples[0])).axes
+    assert curve.get_ylim() == (0, 1.05)
+
+
+def test_an_image_of_one_place_jumps_nowhere() -> None:
+    alone = Track("", np.array([0]), np.array([0.7]), np.zeros((1, 4, 4, 3), np.uint8))
+    apart = Track("", np.arange(3), np.array([0.1, np.nan, 0.9]))
+    assert alone.jump == apart.jump == ()
+    figure = maps.draw(Maps([Map("", alone.places, np.array([[0.7]]), ["a"], [alone])]))
+    assert len(figure.axes) == 3
+    assert film.draw(Film(alone)).axes[0].get_title() == "0: 0.70"
+
+
+def test_a_film_has_a_frame_for_each_place_and_its_curve_grows(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        film.save(Film(moved().panels[0].examples[1]), Page(), path, "gif", dpi=60, about="how")
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with Image.open(paths[0]) as saved:
+        assert (saved.format, saved.n_frames, saved.info["comment"]) == ("GIF", 5, b"how")
+        dark = []
+        for number in range(5):
+            saved.seek(number)
+            right = np.asarray(saved.convert("L"))[:, saved.width // 2 :]
+            dark.append(int((right < 100).sum()))
+    assert dark == sorted(dark)
+    assert dark[-1] > dark[0]
+
+
+def test_a_panel_of_its_own_scale_ends_at_its_largest_number() -> None:
+    small = Plane("", [Line("", [Point("a", 0.02, 0.01, 0.05)])], ylabel="points")
+    large = Plane("", [Line("", [Point("a", 0.5)])])
+    mark = Mark(0.5, "subsampling", Look(), upright=True, label="2 px")
+    given = Lines([small, Plane("", large.lines, [mark])], [], whole=False)
+    first, second = lines.draw(given).axes
+    assert first.get_ylim() == pytest.approx((-0.1, 5.1))
+    assert second.get_ylim() == pytest.approx((-1, 51))
+    assert (first.get_ylabel(), texts(second)) == ("points", ["2 px"])
+    drawn = terminal.draw(given, Screen(60)).splitlines()
+    assert drawn[0].count("\N{FULL BLOCK}") == pytest.approx(0.4 * 29, abs=2)
+    assert drawn[0].endswith("2.0% (1.0%-5.0%)")
+
+
 @pytest.mark.parametrize(
-    "empty", [Lines([], []), Matrix([]), Scatter([Cloud("", [])], []), Spread([])]
+    "empty",
+    [
+        Lines([], []),
+        Matrix([]),
+        Scatter([Cloud("", [])], []),
+        Spread([]),
+        Maps([]),
+        Film(Track("", np.arange(3), np.full(3, np.nan), np.zeros((3, 2, 2, 3)))),
+    ],
 )
 def test_nothing_to_draw_is_refused(empty: Any) -> None:
-    module = {Lines: lines, Matrix: matrix, Scatter: scatter, Spread: spread}[type(empty)]
+    drawn = {Lines: lines, Matrix: matrix, Scatter: scatter, Spread: spread, Maps: maps, Film: film}
+    module = drawn[type(empty)]
     with pytest.raises(ValueError, match="nothing to draw"):
         module.draw(empty)
 
@@ -375,6 +486,8 @@ DRAWINGS = {
     "matrix": lambda: (matrix.draw, heat()),
     "scatter": lambda: (scatter.draw, cloud()),
     "spread": lambda: (spread.draw, objects(panels=4)),
+    "maps": lambda: (maps.draw, moved(30, 2)),
+    "film": lambda: (film.draw, Film(moved().panels[0].examples[0], "shift (px)")),
 }
 
 
@@ -428,6 +541,13 @@ def test_rows_hold_every_number_that_is_drawn() -> None:
     (x, y), height = given.panels[0].center[3].tolist(), float(given.panels[0].height[3])
     row = {"panel": "dog, 40 boxes", "category": "dog", "x": x, "y": y, "height": height}
     assert rows.rows(given)[3] == row
+    told = rows.rows(moved())
+    assert told[10] == {
+        "network": "net",
+        "image": "1",
+        "position": -1,
+        "probability": values_of(1)[3],
+    }
 
 
 @pytest.mark.parametrize("form", list(MAGIC))
@@ -483,7 +603,8 @@ def test_text_fits_its_screen(columns: int, unicode: bool) -> None:
     drawn = terminal.draw(Violins([given, long]), screen, title="t " * 99, caption="word " * 50)
     assert max(map(len, drawn.splitlines())) <= columns
     assert drawn.isascii() != unicode
-    for drawing in (against_counts(), heat(), cloud(), curve(40), objects()):
+    image = Film(moved().panels[0].examples[0], "shift (px)")
+    for drawing in (against_counts(), heat(), cloud(), curve(40), objects(), moved(), image):
         drawn = terminal.draw(drawing, screen, "t " * 99, "word " * 50)
         assert max(map(len, drawn.splitlines())) <= columns
         assert drawn.isascii() or unicode

@@ -19,11 +19,15 @@ invtool plot runs/*.h5 --kind accuracy --style slides -o talk.png
 invtool plot evaluation.h5 --kind matrix --group unseen -o figure2a.pdf
 invtool plot evaluation.h5 --kind quadrants -o figure6.csv
 invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
-invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf"""
+invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
+invtool plot jagged.h5 -o figure2.pdf
+invtool plot jagged.h5 --example 2 -o moving.gif
+invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
+MOVING = {".gif": "gif", ".mp4": "mp4"}
 TEXTS = {".txt": "text", ".csv": "csv", ".json": "json"}
-SUFFIXES = {**PICTURES, **TEXTS}
+SUFFIXES = {**PICTURES, **MOVING, **TEXTS}
 
 
 def main(
@@ -32,7 +36,8 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration, bias or activations files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability or activations "
+            "files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -54,15 +59,20 @@ def main(
             "calibration",
             "bias",
             "embedded",
+            "map",
+            "jaggedness",
+            "moving",
+            "sums",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration, bias or embedded; auto goes by the files: seen where they "
-            "differ in it, else layers; of evaluation, embedded where that is all there is, matrix where "
-            "there is more than one of anything.",
+            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving or sums; auto goes "
+            "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
+            "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
+            "network, else jaggedness; of shiftability, depth.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -91,13 +101,24 @@ def main(
             help="Categories of bias to draw, by name or pattern; 'all' is all together; may be repeated.",
         ),
     ] = None,
+    example: Annotated[
+        int | None,
+        typer.Option(
+            "--example",
+            "-e",
+            min=1,
+            metavar="N",
+            show_default="1",
+            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all.",
+        ),
+    ] = None,
     format: Annotated[
-        Literal["auto", "text", "pdf", "svg", "png", "csv", "json"],
+        Literal["auto", "text", "pdf", "svg", "png", "gif", "mp4", "csv", "json"],
         typer.Option(
             "--format",
             "-f",
             help="Form of the picture; auto goes by the suffix of -o, else text on a terminal and png off one. "
-            "csv and json are the numbers that it draws.",
+            "csv and json are the numbers that it draws; gif and mp4 (which needs ffmpeg) are of moving.",
         ),
     ] = "auto",
     style: Annotated[
@@ -116,7 +137,10 @@ def main(
         typer.Option(min=1, max=40, metavar="INCHES", show_default="as needed", help="Height."),
     ] = None,
     dpi: Annotated[
-        int, typer.Option(min=30, max=1200, metavar="N", help="Dots an inch of a PNG.")
+        int,
+        typer.Option(
+            min=30, max=1200, metavar="N", help="Dots an inch of a PNG; of a GIF or MP4, half."
+        ),
     ] = Plot.dpi,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -136,6 +160,11 @@ def main(
     and calibration draw the files of that name. Of bias files, centers of objects in the image
     beside a histogram of their heights, where a dashed line is uniform.
 
+    Of jaggedness files, probabilities as images move, a row an image, beside the curves of single
+    images (map), one image beside its curve (moving), or the measures by network or size of the
+    object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
+    layer (depth), or the sums of the strongest maps of a layer (sums).
+
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.
     """
@@ -144,7 +173,7 @@ def main(
     files = sources or [STDIO]
     form = _form(format, output)
     layers, categories = tuple(layer or ()), tuple(category or ())
-    config = Plot(kind, layers, group, form, style, title, width, height, dpi, categories)
+    config = Plot(kind, layers, group, form, style, title, width, height, dpi, categories, example)
     for file in files:
         streams.check(file)
     streams.check(None, output, overwrite=overwrite, binary=form not in TEXTS.values())

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from invtool.plots import style
 from invtool.plots.labels import shorten
-from invtool.plots.panels import PLAIN, Lines, Look, Page, Plane, Point
+from invtool.plots.panels import PLAIN, Lines, Look, Mark, Page, Plane, Point
 
 WIDE = 40  # largest place over the smallest: beyond it the axis is logarithmic
 MOST = 10  # places that each have a tick on a linear axis
@@ -45,7 +45,7 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
         tall = max(height for *_, height in turns) if named else 0.12
         legend = style.legend_height([label for label, _ in drawing.keys], width)
         size = style.extent(page, width, (tall_row + tall) * rows + 0.4 + legend)
-        figure, axes = style.grid(len(panels), size, across)
+        figure, axes = style.grid(len(panels), size, across, share=drawing.whole)
         for index, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
             _panel(ax, panel, drawing)
             if named:
@@ -53,12 +53,16 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
                 style.name_columns(ax, [style.literal(n) for n in names[index]], step, angle)
             elif drawing.wide:
                 _scale(ax, panel)
+            elif all(float(place).is_integer() for place in panel.places()):
+                ax.xaxis.set_major_locator(style.whole_numbers())
             ax.set_title(style.heading(panel.title, width / across), loc="left")
-            if index % across == 0:
-                ax.set_ylabel(drawing.ylabel)
+            if index % across == 0 or panel.ylabel:
+                ax.set_ylabel(panel.ylabel or drawing.ylabel)
             if index + across >= len(panels):
                 ax.set_xlabel(style.heading(drawing.xlabel, width / across))
-        axes[0].set_ylim(*((-2, 102) if drawing.percent else (-0.02, 1.02)))
+            low, high = (0.0, 1.0) if drawing.whole else panel.limits
+            factor, margin = 100.0 if drawing.percent else 1.0, 0.02 * (high - low)
+            ax.set_ylim((low - margin) * factor, (high + margin) * factor)
         keys = [style.key(label, look) for label, look in drawing.keys]
         style.annotate(figure, page.title, page.caption, keys)
     return figure
@@ -72,6 +76,8 @@ def _panel(ax: Axes, panel: Plane, drawing: Lines) -> None:
         along |= {"linewidth": style.pt(0.9), "zorder": 1}
         if mark.upright:
             ax.axvline(mark.at, **along)
+            if mark.label:
+                _label(ax, mark)
         else:
             ax.axhline(mark.at * factor, **along)
     for line in panel.lines:
@@ -93,6 +99,19 @@ def _panel(ax: Axes, panel: Plane, drawing: Lines) -> None:
             ax.fill_between(where, low, high, color=line.look.color, alpha=alpha, linewidth=0)
         else:
             _bars(ax, where, drawn, line.look, factor)
+
+
+def _label(ax: Axes, mark: Mark) -> None:
+    ax.annotate(
+        style.literal(mark.label),
+        (mark.at, 1),
+        (style.pt(2), style.pt(-1)),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        va="top",
+        fontsize=style.pt(6.5),
+        color=mark.look.color,
+    )
 
 
 def _bounds(points: Sequence[Point], factor: float) -> tuple[list[float], list[float]]:

@@ -1,14 +1,17 @@
 """What is drawn, before anyone decides how.
 
-A drawing is panels and what they share. There are five: `Violins` (distributions), `Lines` (numbers
-against places), `Matrix` (a number a cell), `Scatter` (dots) and `Spread` (where objects stand in
-their images, and how high). Each is drawn by matplotlib, as text, or given back as rows.
+A drawing is panels and what they share. There are seven: `Violins` (distributions), `Lines` (numbers
+against places), `Matrix` (a number a cell), `Scatter` (dots), `Spread` (where objects stand in their
+images, and how high), `Maps` (images that move) and `Film` (one of them). Each is drawn by matplotlib,
+as text, or given back as rows.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from invtool.plots.colors import INK
 from invtool.plots.density import Values, finite
@@ -107,12 +110,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line across the whole panel: at a height, or where it stands upright, at a place."""
+    """A line across the whole panel: at a height, or where it stands upright, at a place.
+
+    Places that are names count from 0. `label` is written at the upper end of an upright one.
+    """
 
     at: float
     name: str
     look: Look
     upright: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,14 @@ class Plane:
     title: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
+    ylabel: str = ""  # where it differs from that of the drawing
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """From 0, or the lowest number below it, to the highest number or end of an interval."""
+        points = [p for line in self.lines for p in line.points if p.defined]
+        ends = [n for p in points for n in (p.value, p.low, p.high) if math.isfinite(n)]
+        return min([0.0, *ends]), max([0.0, *ends]) or 1.0
 
     def places(self) -> list[float | str]:
         """Every place, numbers in order, names as they come."""
@@ -132,7 +147,10 @@ class Plane:
 
 @dataclass(frozen=True)
 class Lines:
-    """Numbers from 0 to 1 against places, with a key to how the lines look."""
+    """Numbers from 0 to 1 against places, with a key to how the lines look.
+
+    If not `whole`, the axis of each panel ends at its own largest number.
+    """
 
     panels: Sequence[Plane]
     keys: Sequence[tuple[str, Look]]
@@ -144,6 +162,7 @@ class Lines:
     band: bool = False  # intervals are areas, not bars
     wide: bool = False  # places far apart take a logarithmic axis
     across: int | None = None  # panels in a row
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -232,7 +251,94 @@ class Spread:
     bins: int = 20  # of the histogram
 
 
-Drawing = Violins | Lines | Matrix | Scatter | Spread
+@dataclass(frozen=True)
+class Track:
+    """A probability along the places of one image, (place,), NaN where the image has none.
+
+    `frames` is what the network saw, (place, height, width, channel), where it was kept.
+    """
+
+    title: str
+    places: Values
+    values: Values
+    frames: Values | None = None
+    facts: Facts = field(default_factory=dict)
+
+    @property
+    def shown(self) -> list[int]:
+        """Numbers of the places that the image has."""
+        return [int(at) for at in np.flatnonzero(np.isfinite(self.values))]
+
+    @property
+    def jump(self) -> tuple[int, ...]:
+        """Numbers of the two neighboring places that differ most; none where no two are neighbors.
+
+        >>> Track("", np.arange(4), np.array([0.1, np.nan, 0.9, 0.2])).jump
+        (2, 3)
+        """
+        change = np.abs(np.diff(self.values))
+        if not np.isfinite(change).any():
+            return ()
+        first = int(np.nanargmax(change))
+        return first, first + 1
+
+
+@dataclass(frozen=True)
+class Map:
+    """Probabilities (image, place), a row an image, and some of the images alone."""
+
+    title: str
+    places: Values
+    values: Values
+    names: Sequence[str]  # of the rows
+    examples: Sequence[Track] = ()
+    facts: Facts = field(default_factory=dict)
+
+    @property
+    def highest(self) -> float:
+        """The largest value; 0 where there is none."""
+        return float(np.nanmax(self.values, initial=0))
+
+    def reduced(self, rows: int) -> Values:
+        """At most so many rows, each the mean of neighboring ones; NaN where none has a value.
+
+        >>> values = np.array([[0.9, np.nan], [0.7, np.nan], [0.1, 0.3], [0.3, np.nan]])
+        >>> Map("", np.arange(2), values, list("abcd")).reduced(2).round(3).tolist()
+        [[0.8, nan], [0.2, 0.3]]
+        """
+        parts = np.array_split(self.values, min(rows, len(self.values)))
+        held = np.array([np.isfinite(part).sum(axis=0) for part in parts])
+        sums = np.array([np.nansum(part, axis=0) for part in parts])
+        return np.where(held > 0, sums / np.maximum(held, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of images that move, one below the other."""
+
+    panels: Sequence[Map]
+    xlabel: str = ""
+    ylabel: str = "probability"
+    place: str = "position"
+
+    @property
+    def limit(self) -> float:
+        """Where the scale of the probabilities ends: at 1, or at the largest where that is small."""
+        highest = max(panel.highest for panel in self.panels)
+        return highest if 0 < highest < 0.5 else 1.0
+
+
+@dataclass(frozen=True)
+class Film:
+    """One image that moves, beside its curve."""
+
+    track: Track
+    xlabel: str = ""
+    ylabel: str = "probability"
+    place: str = "position"
+
+
+Drawing = Violins | Lines | Matrix | Scatter | Spread | Maps | Film
 
 
 def holds_any(drawing: Drawing) -> bool:
@@ -250,6 +356,10 @@ def holds_any(drawing: Drawing) -> bool:
         return any(cells.rows and cells.columns for cells in drawing.panels)
     if isinstance(drawing, Spread):
         return any(len(panel.height) for panel in drawing.panels)
+    if isinstance(drawing, Maps):
+        return any(np.isfinite(panel.values).any() for panel in drawing.panels)
+    if isinstance(drawing, Film):
+        return bool(drawing.track.shown)
     return any(cloud.dots for cloud in drawing.panels)
 
 

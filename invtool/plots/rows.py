@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from invtool.plots.density import summary
-from invtool.plots.panels import Drawing, Lines, Matrix, Scatter, Spread, Violins
+from invtool.plots.panels import (
+    Drawing,
+    Film,
+    Lines,
+    Map,
+    Maps,
+    Matrix,
+    Scatter,
+    Spread,
+    Track,
+    Violins,
+)
 
 Row = dict[str, Any]
 
@@ -29,6 +40,10 @@ def rows(drawing: Drawing) -> list[Row]:
         return list(_lines(drawing))
     if isinstance(drawing, Spread):
         return list(_objects(drawing))
+    if isinstance(drawing, Maps):
+        return [row for panel in drawing.panels for row in _map(panel, drawing.place)]
+    if isinstance(drawing, Film):
+        return list(_track(drawing.track, drawing.place))
     return list(_matrix(drawing) if isinstance(drawing, Matrix) else _scatter(drawing))
 
 
@@ -87,3 +102,14 @@ def _objects(drawing: Spread) -> Iterator[Row]:
         for name, (x, y), height in zip(panel.names, panel.center, panel.height, strict=True):
             found = {"x": float(x), "y": float(y), "height": float(height)}
             yield {"panel": panel.title, "category": name, **found}
+
+
+def _map(panel: Map, place: str) -> Iterator[Row]:
+    for name, values in zip(panel.names, panel.values, strict=True):
+        facts = {**panel.facts, "image": name}
+        yield from _track(Track(name, panel.places, values, facts=facts), place)
+
+
+def _track(track: Track, place: str) -> Iterator[Row]:
+    for at, value in zip(track.places.tolist(), track.values.tolist(), strict=True):
+        yield {**track.facts, place: at, "probability": value}

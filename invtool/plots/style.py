@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from invtool.plots.colors import COLORS, FAINT, INK, NAMES
 from invtool.plots.panels import Look, Page
@@ -104,6 +105,11 @@ def grid(
     for spare in axes[panels:]:
         spare.remove()
     return figure, axes[:panels]
+
+
+def whole_numbers() -> MaxNLocator:
+    """Few ticks, at whole numbers."""
+    return MaxNLocator(6, integer=True)
 
 
 def patch(group: str) -> Patch:

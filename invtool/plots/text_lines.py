@@ -39,7 +39,7 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     labels = [_label(place) for place in panel.places()]
     width = min(max(map(len, labels)), screen.cut)
     series = min(max(len(line.name) for line in panel.lines), screen.cut)
-    spread = 20 if screen.columns >= 52 else 8
+    spread = 8 if screen.columns < 52 else 20 if drawing.whole else 24
     room = max(screen.columns - width - series - 2 - spread, NARROWEST)
     found = [{point.place: point for point in line.points} for line in panel.lines]
     names = shorten([line.name for line in panel.lines], series, screen.gap)
@@ -48,17 +48,18 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
         for line, name, points in zip(panel.lines, names, found, strict=True):
             if place in points:
                 point = points[place]
-                bar = screen.paint(_bar(point, room, screen), ANSI.get(line.name, 0))
+                drawn = _bar(point, room, 1.0 if drawing.whole else panel.limits[1], screen)
+                bar = screen.paint(drawn, ANSI.get(line.name, 0))
                 numbers = _range(point, drawing, screen)
                 rows.append(f"{label:<{width}} {name:<{series}} {bar} {numbers}")
                 label = ""
     return rows
 
 
-def _bar(point: Point, room: int, screen: Screen) -> str:
+def _bar(point: Point, room: int, longest: float, screen: Screen) -> str:
     if not point.defined:
         return "none"[:room].ljust(room)
-    eighths = round(point.value * room * 8)
+    eighths = round(point.value / longest * room * 8)
     if not screen.unicode:
         return ("#" * round(eighths / 8)).ljust(room)
     return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(room)
@@ -71,7 +72,8 @@ def _range(point: Point, drawing: Lines, screen: Screen) -> str:
     if screen.columns < 52 or not point.low <= point.high:
         return middle
     if drawing.percent:
-        return f"{middle} ({point.low:.0%}-{point.high:.0%})"
+        digits = 0 if drawing.whole else 1
+        return f"{middle} ({point.low:.{digits}%}-{point.high:.{digits}%})"
     return f"{middle} ({point.low:.2f}-{point.high:.2f})"
 
 
@@ -103,7 +105,7 @@ def _strip_row(name: str, width: int, cells: str, numbers: Sequence[str]) -> str
 
 def _height(value: float | None, screen: Screen) -> str:
     ramp = screen.ramp
-    return " " if value is None else ramp[min(int(value * len(ramp)), len(ramp) - 1)]
+    return " " if value is None else ramp[max(0, min(int(value * len(ramp)), len(ramp) - 1))]
 
 
 def _number(value: float, drawing: Lines) -> str:

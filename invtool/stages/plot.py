@@ -11,7 +11,17 @@ from invtool.config import Plot
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import provenance, tables
 from invtool.plots import rows, terminal
-from invtool.plots.panels import Lines, Matrix, Page, Scatter, Spread, Violins, holds_any
+from invtool.plots.panels import (
+    Film,
+    Lines,
+    Maps,
+    Matrix,
+    Page,
+    Scatter,
+    Spread,
+    Violins,
+    holds_any,
+)
 from invtool.plots.screen import Screen
 from invtool.stages import (
     plot_ablation,
@@ -20,15 +30,19 @@ from invtool.stages import (
     plot_calibration,
     plot_correlation,
     plot_embedded,
+    plot_jagged,
     plot_matrix,
     plot_medians,
     plot_quadrants,
+    plot_shiftable,
     plot_violins,
 )
 from invtool.stages.plot_networks import Picture, counted
 from invtool.stages.plot_sources import Result, describe, distinct, refuse_others
 
 INVARIANCE = ("invariance",)
+JAGGEDNESS = ("jaggedness",)
+SHIFTABILITY = ("shiftability",)
 PREDICTIONS = ("evaluation", "invariance", "activations")
 
 
@@ -57,11 +71,19 @@ KINDS = {
     "calibration": Kind(plot_calibration.calibration, ("calibration",), False),
     "bias": Kind(plot_bias.bias, ("bias",), False),
     "embedded": Kind(plot_embedded.embedded, ("evaluation",)),
+    "map": Kind(plot_jagged.maps, JAGGEDNESS, False),
+    "jaggedness": Kind(plot_jagged.jaggedness, JAGGEDNESS, False),
+    "moving": Kind(plot_jagged.film, JAGGEDNESS, False),
+    "sums": Kind(plot_shiftable.sums, SHIFTABILITY, False),
 }
+SHIFTED = Kind(plot_shiftable.depth, SHIFTABILITY, False)  # depth, of those files
+MOVING = ("gif", "mp4")  # forms
 
 
 def run(config: Plot, sources: Sequence[Path], output: Path) -> None:
     """Draw the files `sources` as one picture into `output`."""
+    if config.format == "mp4" and shutil.which("ffmpeg") is None:
+        raise InvtoolError("an mp4 needs ffmpeg, which is not on PATH; install it, or write a .gif")
     results = distinct([result for source in sources for result in describe(source)])
     picture = draw(config, results)
     caption = " ".join(text for text in (*picture.notes, _facts(results)) if text)
@@ -81,13 +103,21 @@ def run(config: Plot, sources: Sequence[Path], output: Path) -> None:
 
 def draw(config: Plot, results: Sequence[Result]) -> Picture:
     """What the configuration asks for, of these networks."""
-    name = choose(results) if config.kind == "auto" else config.kind
-    refuse_others(results, name, KINDS[name].wanted)
-    if config.group != "auto" and not KINDS[name].grouped:
+    name = config.kind
+    if name == "auto":
+        name = "moving" if config.format in MOVING else choose(results)
+    if config.format in MOVING and name != "moving":
+        raise UsageError(f"--kind {name} does not move; write it as png, pdf or svg")
+    shifted = name == "depth" and results[0].kind in SHIFTABILITY
+    kind = SHIFTED if shifted else KINDS[name]
+    refuse_others(results, name, kind.wanted)
+    if config.group != "auto" and not kind.grouped:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
     if config.categories and name != "bias":
         raise UsageError(f"--kind {name} draws no one category; leave out --category")
-    picture = KINDS[name].draw(config, results)
+    if config.example and name not in ("moving", "sums"):
+        raise UsageError(f"--kind {name} draws no one image; leave out --example")
+    picture = kind.draw(config, results)
     if not holds_any(picture.drawing):
         names = ", ".join(dict.fromkeys(result.label for result in results))
         raise InvtoolError(f"nothing to draw: no number of --kind {name} is defined in {names}")
@@ -100,6 +130,10 @@ def choose(results: Sequence[Result]) -> str:
     one = results[0]
     if kinds <= {"ablation", "calibration", "bias"}:
         return one.kind
+    if kinds == {"jaggedness"}:
+        return "map" if len(results) == 1 else "jaggedness"
+    if kinds == {"shiftability"}:
+        return "depth"
     if kinds == {"evaluation"}:
         if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
             return "embedded"
@@ -114,7 +148,7 @@ def choose(results: Sequence[Result]) -> str:
 
 def _heading(picture: Picture) -> str:
     """What is drawn, in a line."""
-    if picture.heading or isinstance(picture.drawing, Matrix | Scatter | Spread):
+    if picture.heading or isinstance(picture.drawing, Matrix | Scatter | Spread | Maps | Film):
         return picture.heading
     return f"{picture.drawing.ylabel.replace('$', '')} by {picture.drawing.xlabel}"
 
@@ -137,17 +171,16 @@ def _facts(results: Sequence[Result]) -> str:
 def _figure(
     config: Plot, picture: Picture, caption: str, output: Path, steps: provenance.Steps
 ) -> None:
-    from invtool.plots import (
-        lines,
-        matrix,
-        scatter,
-        spread,
-        style,
-        violins,
-    )  # a terminal needs none
+    # A terminal needs none of these.
+    from invtool.plots import film, lines, maps, matrix, scatter, spread, style, violins
 
     page = Page(config.title, caption, config.width, config.height, config.style)
     drawing = picture.drawing
+    about = "\n".join(step["command"] for step in steps)
+    size, form = config.dpi, config.format
+    if isinstance(drawing, Film) and form in MOVING:
+        film.save(drawing, page, output, form, dpi=size, about=about)
+        return
     if isinstance(drawing, Violins):
         figure = violins.draw(drawing, page)
     elif isinstance(drawing, Lines):
@@ -156,10 +189,12 @@ def _figure(
         figure = matrix.draw(drawing, page)
     elif isinstance(drawing, Spread):
         figure = spread.draw(drawing, page)
+    elif isinstance(drawing, Maps):
+        figure = maps.draw(drawing, page)
+    elif isinstance(drawing, Film):
+        figure = film.draw(drawing, page)
     else:
         figure = scatter.draw(drawing, page)
-    about = "\n".join(step["command"] for step in steps)
-    size, form = config.dpi, config.format
     try:
         style.save(figure, output, form, dpi=size, about=about, style=config.style)
     except ValueError as error:

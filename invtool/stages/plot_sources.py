@@ -22,6 +22,8 @@ WRITERS = {
     "ablation": "ablate",
     "calibration": "calibrate",
     "bias": "bias",
+    "jaggedness": "jagged",
+    "shiftability": "shiftable",
 }
 ATTRIBUTES = (
     "family",
@@ -31,6 +33,9 @@ ATTRIBUTES = (
     "below",
     "image_height",
 )  # of some kinds only
+# Of some kinds only.
+ATTRIBUTES = ("family", "parameter", "limit", "layers", "below", "protocol", "share", "target")
+NO_CONDITIONS = ("bias", "jaggedness", "shiftability")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.
@@ -67,6 +72,8 @@ class Result:
     interval: str  # what they are
     steps: provenance.Steps
     number: int | None = None  # along the network axis of a file of several
+    protocol: str = ""  # how images moved, in words
+    object_size: int | None = None  # px
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -132,7 +139,7 @@ def describe(path: Path) -> list[Result]:
             transforms = [file.attribute("transform") or ""]
         elif file.kind == "invariance":
             transforms = file.array("transform").tolist()
-        elif file.kind == "bias":
+        elif file.kind in NO_CONDITIONS:
             transforms = []
         else:
             transforms = file.array("condition").tolist()[1:]
@@ -161,6 +168,8 @@ def _network(file: hdf5.Reader, number: int | None, path: Path) -> dict[str, Any
     accuracy, intervals, kind = _accuracies(file, number)
     name = path.name if file.label == str(path) else file.label
     told = {
+        "protocol": file.attribute("protocol_text"),
+        "size": None,
         "name": name,
         "seen": file.attribute("seen_categories"),
         "trained": file.attribute("trained_with"),
@@ -172,6 +181,8 @@ def _network(file: hdf5.Reader, number: int | None, path: Path) -> dict[str, Any
             ("seen", "network_seen_categories"),
             ("trained", "network_trained_with"),
             ("seed", "network_seed"),
+            ("protocol", "protocol_text"),
+            ("size", "object_size"),
         ):
             told[field_name] = file.array(array)[number] if array in file else None
     return {
@@ -181,6 +192,8 @@ def _network(file: hdf5.Reader, number: int | None, path: Path) -> dict[str, Any
         "seen": _number(told["seen"]),
         "trained": str(told["trained"] or ""),
         "seed": _number(told["seed"]),
+        "protocol": str(told["protocol"] or ""),
+        "object_size": _number(told["size"]),
         "seen_images": seen,
         "accuracy": accuracy,
         "intervals": intervals,
