@@ -206,6 +206,12 @@ def test_several_networks_and_sizes(run: Run) -> None:
     assert "py:moved:parity: Protocol: embed central squares of 4 px in 8 px, fill black" in out
 
 
+def test_sizes_share_the_positions_that_the_largest_allows(run: Run) -> None:
+    shown = "--size 8 --mean 0 --std 1 -d small.h5 --fill black"
+    several = arrays(run, f"py:moved:bright {shown} --object 1 --object 6")
+    assert several["position"].tolist() == [-1, 0, 1]
+
+
 def test_presets_say_what_they_are(run: Run) -> None:
     line = "jagged py:moved:bright --size 8 --mean 0 --std 1 -d folder:photos -f json -q"
     code, out, _ = run(f"{line} --preset authors-script --object 9 --area 1")
@@ -223,6 +229,7 @@ def test_presets_say_what_they_are(run: Run) -> None:
     [
         ("--range 5:5", 2, "--range 5:5 has one position at --step 1; two or more are wanted"),
         ("--range 9", 2, "--range -9:9 leaves the frame, which allows -3:4"),
+        ("--protocol scale --object 2 --object 3", 2, "--protocol scale grows one object"),
         ("--range a", 2, "--range a: pixels as LOW:HIGH are wanted"),
         ("--object 9", 2, "--object 9: the network's input has 8 pixels"),
         ("--top 4", 2, "--top 4: py:moved:bright tells 4 categories apart"),

@@ -52,6 +52,12 @@ def usual_object(side: int) -> int:
     return round(USUAL_OBJECT * side)
 
 
+def common_range(sizes: Sequence[int], side: int) -> tuple[int, int]:
+    """The usual range as far as objects of all these sizes can move it."""
+    room = max(0, side - max(sizes))
+    return max(-(room // 2), -USUAL_RANGE), min(room - room // 2, USUAL_RANGE)
+
+
 def moves(
     config: Moved,
     size: int,

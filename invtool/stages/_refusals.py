@@ -100,6 +100,8 @@ def moving(config: Jagged) -> list[Path | None]:
         raise UsageError("--object is not of --protocol frames, which shows whole frames")
     if config.area != Jagged.area and config.aspect != "random":
         raise UsageError("--area goes with --aspect random")
+    if len(config.object) > 1 and config.protocol == "scale":
+        raise UsageError("--protocol scale grows one object; give --object once")
     if len(set(config.object)) < len(config.object):
         raise UsageError(f"--object {' '.join(map(str, config.object))} names a size twice")
     return _several(config)

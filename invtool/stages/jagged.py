@@ -26,7 +26,7 @@ from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite
-from invtool.stages._moves import GROUP, Moves, filmed, moves, usual_object
+from invtool.stages._moves import GROUP, Moves, common_range, filmed, moves, usual_object
 from invtool.stages._subject import open_network
 from invtool.stages.jagged_result import Answers, Example, Jaggedness, tabulate, write
 from invtool.transforms.embedding import shrunk
@@ -110,6 +110,8 @@ def _plans(
                 f"none of the {len(boxes):,} images that {config.boxes} tells of is in {spec}"
             )
     usual = 0 if config.protocol == "crop" else usual_object(height)
+    if len(config.object) > 1 and config.protocol == "embed" and config.range is None:
+        config = replace(config, range=common_range(config.object, height))
     return photographs, [
         (
             size,

@@ -25,16 +25,11 @@ WRITERS = {
     "jaggedness": "jagged",
     "shiftability": "shiftable",
 }
-ATTRIBUTES = (
-    "family",
-    "parameter",
-    "limit",
-    "layers",
-    "below",
-    "image_height",
-)  # of some kinds only
 # Of some kinds only.
-ATTRIBUTES = ("family", "parameter", "limit", "layers", "below", "protocol", "share", "target")
+ATTRIBUTES = (
+    *("family", "parameter", "limit", "layers", "below", "image_height"),
+    *("protocol", "share", "target"),
+)
 NO_CONDITIONS = ("bias", "jaggedness", "shiftability")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
