@@ -113,9 +113,11 @@ class _Objects:
         return shrunk(cut, size, size)
 
     def plane(self, objects: Tensor, margin: int) -> Tensor:
-        fill = "color" if self.config.fill == "zero" and self.color is not None else None
-        other = "mean" if self.config.fill == "zero" else self.config.fill
-        return plane_around(objects, margin, fill or other, self.color)
+        """Objects in the middle of planes; where images are standardized, the mean of each becomes 0."""
+        fill = self.config.fill
+        if fill == "zero":
+            fill = "mean" if self.color is None else "color"
+        return plane_around(objects, margin, fill, self.color)
 
 
 def _embedded(config: Moved, size: int, side: int, make: _Objects) -> Moves:
