@@ -34,8 +34,8 @@ def kolmogorov_log10_p(statistic: Array, count: Array) -> Floats:
 
     `count` draws each, both of one shape.
 
-    >>> kolmogorov_log10_p(np.array([0.5, 0.5, np.nan]), np.array([2, 5000, 9])).round(1)
-    array([   -0.3, -1155.7,     nan])
+    >>> kolmogorov_log10_p(np.array([0.5, 0.5, np.nan]), np.array([2, 5000, 9])).round(1).tolist()
+    [-0.3, -1155.7, nan]
     """
     d, n = np.minimum(statistic, NEAREST), np.asarray(count, np.int64)
     steps = np.log(np.arange(1, n.max(initial=1) + 1))
