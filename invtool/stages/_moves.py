@@ -146,11 +146,11 @@ def _scaled(config: Moved, size: int, side: int, make: _Objects) -> Moves:
 
     def frames(group: Sequence[int]) -> Iterator[tuple[Tensor, NDArray[np.bool_]]]:
         cuts = [make.cut(i) for i in group]
+        alike = len({cut.shape for cut in cuts}) == 1
+        parts = [(torch.cat(cuts), group[0])] if alike else list(zip(cuts, group, strict=True))
         made = []  # by size, each (image, channel, height, width)
         for each in sizes:
-            objects = torch.cat(
-                [make.sized(cut, i, each) for cut, i in zip(cuts, group, strict=True)]
-            )
+            objects = torch.cat([make.sized(cut, i, each) for cut, i in parts])
             margin = side - each - (side - each) // 2
             start = margin - (side - each) // 2
             made.append(window(make.plane(objects, margin), start, start, (side, side)))

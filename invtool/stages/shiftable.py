@@ -116,10 +116,11 @@ def measure(
     at = [0, 0]  # image, first position of the batch
 
     def take(name: str, value: Tensor) -> None:
-        maps = value.float().flatten(2) if value.ndim == 4 else value.float()[..., None]
+        # Places before channels, as channels-last memory holds them: no copy there.
+        places = value.permute(0, 2, 3, 1).flatten(1, 2) if value.ndim == 4 else value[:, None]
         image, first = at
-        total[name][image, first : first + len(maps)] = maps.sum(2).cpu().numpy()
-        peak = maps.amax((0, 2)).cpu().numpy()
+        total[name][image, first : first + len(places)] = places.float().sum(1).cpu().numpy()
+        peak = places.float().amax(1).amax(0).cpu().numpy()
         highest[name][image] = np.maximum(highest[name][image], peak)
 
     precision = _devices.precision(config.precision, device)
