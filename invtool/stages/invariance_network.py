@@ -154,6 +154,10 @@ class _Workers:
         return np.concatenate(list(parts))
 
     def copy(self, value: Any, target: Any) -> None:
+        if self.threads == 1:  # here, as the memory of a pass is for its own thread to fill
+            target[:] = value
+            return
+
         def part(block: slice) -> None:
             target[:, block] = value[:, block]
 
