@@ -167,6 +167,26 @@ def test_frames_of_a_clip(run: Run) -> None:
     assert held["top1"].shape == (1, 3)
 
 
+def test_frames_of_a_video(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip("av")
+    with av.open("clip.mp4", "w") as film:
+        stream = film.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 16
+        for level in (30, 220, 30):
+            pixels = np.full((16, 16, 3), level, np.uint8)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode(None))
+    shown = "jagged py:moved:bright --size 8 --mean 0 --std 1 --protocol frames"
+    held = arrays(run, f"{shown.removeprefix('jagged ')} -d clip.mp4")
+    assert held["top1"].tolist() == [[1, 0, 1]]  # dark, bright, dark
+    Path("torn.mp4").write_bytes(Path("clip.mp4").read_bytes()[:200])
+    assert "torn.mp4: no whole video" in run(f"{shown} -d torn.mp4 -o no.h5")[2]
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    code, _, err = run(f"{shown} -d clip.mp4 -o no.h5")
+    assert code == 1
+    assert "pip install 'invtool[video]'" in err
+
+
 @pytest.mark.parametrize("size", [2, 7, 64])
 def test_answers_do_not_depend_on_the_batch(run: Run, size: int) -> None:
     """The noisy network's classes 1 and 2 change places with the size of the batch alone."""

@@ -59,7 +59,7 @@ def main(
         typer.Option(
             show_default=Jagged.protocol,
             help="embed: the shrunk image moves in a frame; scale: it grows; crop: a window moves over "
-            "the photograph; frames: those of a clip, a folder.",
+            "the photograph; frames: those of a clip, a folder or (with the extra video) a file.",
         ),
     ] = None,
     direction: Annotated[

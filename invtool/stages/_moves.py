@@ -297,9 +297,9 @@ def _told(offset: Sequence[int]) -> str:
 
 
 def filmed(
-    clips: Sequence[tuple[str, Sequence[Path]]],
+    clips: Sequence[tuple[str, Sequence[Any]]],
     side: int,
-    read: Callable[[Path], NDArray[Any]],
+    read: Callable[[Any], NDArray[Any]],
     device: torch.device,
 ) -> Moves:
     """The frames of each clip, squeezed to `side` pixels as the paper does; clips may differ in length."""

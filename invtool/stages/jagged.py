@@ -5,10 +5,11 @@ networks share the frames. Whether a class is among the top k must not hang on t
 which change with the batch: where rounding could decide, a frame is asked alone (`settled`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.config import Jagged
+from invtool.data import video
 from invtool.data.boxes import by_image
 from invtool.data.folders import decode_one
 from invtool.data.photographs import UNKNOWN, Photographs, clips, open_photographs
-from invtool.data.specs import parse
+from invtool.data.specs import DataSpec, parse
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import hdf5, messages, provenance
 from invtool.models.networks import Network
@@ -90,17 +92,7 @@ def _plans(
         raise InvtoolError(f"{network.name} takes {height}x{width} pixels; a square is wanted")
     spec = parse(config.data or str(network.metadata.get("data", "")))
     if config.protocol == "frames":
-        if spec.name != "folder":
-            raise UsageError(
-                "--protocol frames reads a folder of frames, or of folders; give it to --data"
-            )
-        films = clips(spec)
-        names = [name for name, _ in films]
-        label = np.full(len(films), UNKNOWN)
-        photographs = Photographs(
-            lambda i: decode_one(films[i][1][0], 0), names, label, [], str(spec)
-        )
-        return photographs, [(height, filmed(films, height, partial(decode_one, size=0), device))]
+        return _film(spec, height, device)
     photographs = open_photographs(spec, config.limit)
     boxes = by_image(Path(config.boxes)) if config.boxes else {}
     if boxes:
@@ -127,6 +119,24 @@ def _plans(
         )
         for size in config.object or (usual,)
     ]
+
+
+def _film(
+    spec: DataSpec, side: int, device: torch.device
+) -> tuple[Photographs, list[tuple[int, Moves]]]:
+    """The clips of a folder of frames, or a video file, as rows of frames."""
+    if spec.name == "file" and Path(spec.path).suffix.lower() in video.SUFFIXES:
+        films: list[tuple[str, list[Any]]] = [(Path(spec.path).name, video.read(Path(spec.path)))]
+        read: Callable[[Any], NDArray[np.uint8]] = np.asarray
+    elif spec.name == "folder":
+        films, read = list(clips(spec)), partial(decode_one, size=0)
+    else:
+        raise UsageError(
+            "--protocol frames reads a folder of frames, or of folders, or a video; give it to --data"
+        )
+    names, label = [name for name, _ in films], np.full(len(films), UNKNOWN)
+    photographs = Photographs(lambda i: read(films[i][1][0]), names, label, [], str(spec))
+    return photographs, [(side, filmed(films, side, read, device))]
 
 
 def _name(config: Jagged, network: Network, size: int) -> str:
