@@ -79,6 +79,17 @@ def test_fills():
         inpainted(image, -1)
 
 
+@pytest.mark.parametrize("fill", ["inpaint", "edge", "mean"])
+def test_a_large_image_is_filled_as_a_small_one(monkeypatch, fill):
+    image = torch.rand(6, 3, 40, 40, dtype=torch.float64) * 255
+    together = embed(image, size=14, fill=fill, seed=2)
+    monkeypatch.setattr("invtool.transforms.embedding.IN_CACHE", 1)
+    assert torch.allclose(embed(image, size=14, fill=fill, seed=2), together)
+    index = torch.tensor([4])
+    alone = embed(image[4:5], size=14, fill=fill, seed=2, index=index)
+    assert torch.equal(alone, embed(image, size=14, fill=fill, seed=2)[4:5])
+
+
 @pytest.mark.parametrize("fill", ["inpaint", "black", "edge", "mean"])
 def test_an_embedded_image_is_the_shrunk_one_somewhere_inside(fill):
     image = torch.rand(20, 3, 24, 36) * 255

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from invtool.transforms._batch import check
+from invtool.transforms._batch import IN_CACHE, check
 from invtool.transforms._hashing import choices, keys, places, words
 from invtool.transforms.inpainting import inpainted
 
@@ -48,11 +48,16 @@ def embed(
     room = height - rows, width - columns
     drawn = words(keys(seed, index, image), places(seed, 2, image.device))  # (image, axis)
     place = choices(drawn, [more + 1 for more in room])
-    margin = max(room)
-    plane = plane_around(shrunk(image, rows, columns), margin, fill)
-    moved = torch.empty_like(image)
-    for target, source, (down, right) in zip(moved, plane, place.tolist(), strict=True):
-        target.copy_(window(source, margin - down, margin - right, frame))
+    objects, moved = shrunk(image, rows, columns), torch.empty_like(image)
+    whole = max(room)
+    large = 2 * image.shape[1] * (rows + 2 * whole) * (columns + 2 * whole) > IN_CACHE
+    planes = objects if large else plane_around(objects, whole, fill)
+    for target, own, (down, right) in zip(moved, planes, place.tolist(), strict=True):
+        margin, plane = whole, own
+        if large:  # filled alone in any case, and then only as far as its window reaches
+            margin = max(down, room[0] - down, right, room[1] - right)
+            plane = plane_around(own[None], margin, fill)[0]
+        target.copy_(window(plane, margin - down, margin - right, frame))
     return moved
 
 
