@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from small import Run, invoke, room, runner
 
-from invtool.files import hdf5
+from invtool.files import hdf5, models
 
 NETS = '''
 import torch
@@ -230,6 +230,20 @@ def test_sizes_share_the_positions_that_the_largest_allows(run: Run) -> None:
     shown = "--size 8 --mean 0 --std 1 -d small.h5 --fill black"
     several = arrays(run, f"py:moved:bright {shown} --object 1 --object 6")
     assert several["position"].tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize("command", ["jagged", "shiftable"])
+def test_a_model_that_does_not_lead_to_its_images_says_so(run: Run, command: str) -> None:
+    tensors, told = models.load_tensors(Path("model.st")), models.read_metadata(Path("model.st"))
+    for data, code, sentence in (
+        ("", 2, "lost.st does not tell its images; give --data"),
+        ("-", 2, "lost.st was trained on images from a pipe; give --data"),
+        ("gone.h5", 1, "no such file or folder (lost.st was trained on it); give --data"),
+    ):
+        models.save(Path("lost.st"), tensors, {**told, "data": data}, [])
+        found, _, err = run(f"{command} lost.st -o no.h5")
+        assert (found, len(err.splitlines())) == (code, 1)
+        assert sentence in err
 
 
 def test_presets_say_what_they_are(run: Run) -> None:

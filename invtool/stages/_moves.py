@@ -23,6 +23,7 @@ from invtool.config import Moved
 from invtool.data.boxes import Box
 from invtool.data.photographs import Photographs
 from invtool.errors import InvtoolError, UsageError
+from invtool.models.networks import Network
 from invtool.transforms.embedding import plane_around, shrunk, window
 
 GROUP = 16  # images that are filled at once
@@ -45,6 +46,14 @@ class Moves:
     position: NDArray[np.int64]
     text: str
     frames: Callable[[Sequence[int]], Iterator[tuple[Tensor, NDArray[np.bool_]]]]
+
+
+def square_side(network: Network) -> int:
+    """Pixels of height and width that the network takes; InvtoolError where they differ."""
+    _, height, width = network.input
+    if height != width:
+        raise InvtoolError(f"{network.name} takes {height}x{width} pixels; a square is wanted")
+    return height
 
 
 def usual_object(side: int) -> int:

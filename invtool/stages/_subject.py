@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._forward import check_transforms, predict
 from invtool.transforms import Spec, parse
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def prepare(
     device = _devices.choose(config.device, config.threads)
     network = open_network(config, model, device)
     if images is None or not (config.data or network.metadata.get("data") == images.spec):
-        images = open_data(config.data) if config.data else trained_on(network)
+        images = shown_to(config, network, open_data)
     told = _transforms(config, network) if transforms is None else list(map(parse, transforms))
     specs = list(dict.fromkeys([Spec(), *told]))
     _check_categories(network, images)
@@ -123,15 +125,17 @@ def open_network(config: Config, model: Path, device: torch.device) -> Network:
     )
 
 
-def trained_on(network: Network) -> ImageSet:
-    """The images that the network was trained on."""
+def shown_to(config: Config, network: Network, read: Callable[[str], Read]) -> Read:
+    """What `read` makes of the data spec that was given, else of the one that the network tells."""
+    if config.data:
+        return read(config.data)
     spec = str(network.metadata.get("data", ""))
     if not spec:
         raise UsageError(f"{network.name} does not tell its images; give --data")
     if spec == str(streams.STDIO):
         raise UsageError(f"{network.name} was trained on images from a pipe; give --data")
     try:
-        return open_data(spec)
+        return read(spec)
     except InvtoolError as error:  # as a path that is relative to another folder
         raise InvtoolError(f"{error} ({network.name} was trained on it); give --data") from None
 

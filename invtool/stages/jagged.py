@@ -28,8 +28,16 @@ from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite
-from invtool.stages._moves import GROUP, Moves, common_range, filmed, moves, usual_object
-from invtool.stages._subject import open_network
+from invtool.stages._moves import (
+    GROUP,
+    Moves,
+    common_range,
+    filmed,
+    moves,
+    square_side,
+    usual_object,
+)
+from invtool.stages._subject import open_network, shown_to
 from invtool.stages.jagged_result import Answers, Example, Jaggedness, tabulate, write
 from invtool.transforms.embedding import shrunk
 
@@ -87,12 +95,10 @@ def _plans(
     config: Jagged, network: Network, device: torch.device
 ) -> tuple[Photographs, list[tuple[int, Moves]]]:
     """The photographs, and a plan for each size of the object."""
-    _, height, width = network.input
-    if height != width:
-        raise InvtoolError(f"{network.name} takes {height}x{width} pixels; a square is wanted")
-    spec = parse(config.data or str(network.metadata.get("data", "")))
+    side = square_side(network)
+    spec = shown_to(config, network, parse)
     if config.protocol == "frames":
-        return _film(spec, height, device)
+        return _film(spec, side, device)
     photographs = open_photographs(spec, config.limit)
     boxes = by_image(Path(config.boxes)) if config.boxes else {}
     if boxes:
@@ -101,9 +107,9 @@ def _plans(
             raise InvtoolError(
                 f"none of the {len(boxes):,} images that {config.boxes} tells of is in {spec}"
             )
-    usual = 0 if config.protocol == "crop" else usual_object(height)
+    usual = 0 if config.protocol == "crop" else usual_object(side)
     if len(config.object) > 1 and config.protocol == "embed" and config.range is None:
-        config = replace(config, range=common_range(config.object, height))
+        config = replace(config, range=common_range(config.object, side))
     return photographs, [
         (
             size,
@@ -111,7 +117,7 @@ def _plans(
                 config,
                 size,
                 photographs,
-                height,
+                side,
                 color=network.zero_color,
                 boxes=boxes,
                 device=device,

@@ -25,8 +25,8 @@ from invtool.models.capture import Layer, capturing, select
 from invtool.models.networks import Network
 from invtool.models.subsampling import subsampling
 from invtool.stages import _devices
-from invtool.stages._moves import Moves, moves, usual_object
-from invtool.stages._subject import open_network
+from invtool.stages._moves import Moves, moves, square_side, usual_object
+from invtool.stages._subject import open_network, shown_to
 
 Array = NDArray[Any]
 
@@ -63,10 +63,8 @@ def run(config: Shiftable, model: Path, target: Path, form: str) -> None:
     device = _devices.choose(config.device, config.threads)
     network = open_network(config, model, device)
     layers = _layers(network, config.layers)
-    photographs = open_photographs(
-        parse(config.data or str(network.metadata.get("data", ""))), config.limit
-    )
-    side = network.input[1]
+    photographs = open_photographs(shown_to(config, network, parse), config.limit)
+    side = square_side(network)
     size = config.object[0] if config.object else usual_object(side)
     plan = moves(config, size, photographs, side, color=network.zero_color, boxes={}, device=device)
     found = measure(config, network, layers, photographs, plan, device)
