@@ -46,6 +46,11 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def arithmetic(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """The context in which a network computes in that precision."""
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
 def _cpu_has_bf16() -> bool:
     """Whether oneDNN has instructions for bf16, and not only slow emulation."""
     flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

@@ -12,6 +12,7 @@ from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
 from invtool.files import messages
 from invtool.models.networks import Network
+from invtool.stages import _devices
 from invtool.stages._answers import settled
 from invtool.transforms import Spec
 
@@ -84,8 +85,7 @@ def predict(
     if label:
         total, size = answers.size, len(networks) * batch_size
         batches = messages.progress(batches, total=total, label=label, unit="images", size=size)
-    reduced = precision != torch.float32
-    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+    with torch.inference_mode(), _devices.arithmetic(device, precision):
         for condition, first, batch in batches:
             each(condition, first)
             for network, answer in zip(networks, answers, strict=True):

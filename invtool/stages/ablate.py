@@ -170,9 +170,7 @@ class _Passes:
         return splits(network.module, self.names, network.prepared(pixels))
 
     def arithmetic(self) -> torch.autocast:
-        precision = self.subject.precision
-        kind = self.subject.device.type
-        return torch.autocast(kind, precision, enabled=precision != torch.float32)
+        return _devices.arithmetic(self.subject.device, self.subject.precision)
 
     def watched(self, batches: Iterable[Item], label: str) -> Iterator[Item]:
         """The batches of all images, with progress."""

@@ -34,8 +34,7 @@ def votes(config: Evaluate, subject: Subject) -> Votes:
         unit="crops",
         size=size,
     )
-    reduced = precision != torch.float32
-    with torch.inference_mode(), torch.autocast(subject.device.type, precision, enabled=reduced):
+    with torch.inference_mode(), _devices.arithmetic(subject.device, precision):
         for first, state, number, batch in crops:
             logits = settled(network, batch, (1,), precision)
             check_finite(logits, network)

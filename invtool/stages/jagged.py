@@ -170,8 +170,7 @@ def _measure(
     precision = _devices.precision(config.precision, device)
     size = min(_devices.batch_size(config.batch_size, each.layers, device) for each in networks)
     shape = len(photographs), len(plan.position)
-    reduced = precision != torch.float32
-    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+    with torch.inference_mode(), _devices.arithmetic(device, precision):
         found = [_empty(config, network, photographs, shape) for network in networks]
         batches = messages.progress(
             _batches(plan, shape[0], size, len(networks)),

@@ -123,10 +123,9 @@ def measure(
 
     precision = _devices.precision(config.precision, device)
     size = _devices.batch_size(config.batch_size, network.layers, device)
-    reduced = precision != torch.float32
     example = torch.zeros(1, *network.input)
     factors = subsampling(network.module, layers, network.prepared(example))
-    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+    with torch.inference_mode(), _devices.arithmetic(device, precision):
         shown = messages.progress(range(images), total=images, label="moving", unit="images")
         with capturing(network.module, layers, take):
             for image in shown:
