@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from invtool.data import folders
 from invtool.data.folders import decode_one, image_files
-from invtool.data.sets import TEST, ImageSet
+from invtool.data.sets import TEST, ImageSet, spread
 from invtool.data.sources import open_data
 from invtool.data.specs import DataSpec
 from invtool.errors import InvtoolError
@@ -58,23 +58,25 @@ def open_photographs(spec: DataSpec, limit: int | None = None) -> Photographs:
     """
     if spec.name != "folder":
         return _of_set(open_data(spec), limit)
+    files, label, categories = _test_images(spec)
+    kept = spread(np.arange(len(files)), label, limit)
+    names = [str(files[i].relative_to(spec.path)) for i in kept]
+    read = partial(_decoded, [files[i] for i in kept], spec.options["size"], spec.options["crop"])
+    return Photographs(read, names, label[kept], categories, str(spec))
+
+
+def _test_images(spec: DataSpec) -> tuple[list[Path], NDArray[np.int64], list[str]]:
+    """A folder's test images, their category numbers, and the categories."""
     top = Path(spec.path)
-    if (
-        any(path.suffix.lower() in folders.SUFFIXES for path in top.glob("[!.]*"))
-        and not (spec.options["numbered"])
-    ):
+    lying = any(path.suffix.lower() in folders.SUFFIXES for path in top.glob("[!.]*"))
+    if lying and not spec.options["numbered"]:
         files = image_files([top])
-        label = np.full(len(files), UNKNOWN)
-        chosen = np.arange(len(files))
-        if limit is not None and limit < len(files):
-            chosen = chosen[np.arange(limit) * len(files) // limit]
-        return _of_files(spec, [files[i] for i in chosen], label[chosen], [])
+        return files, np.full(len(files), UNKNOWN), []
     found = folders.listing(spec)
-    nothing = np.empty((len(found.files), 0))
-    chosen = ImageSet(nothing, found.label, found.split, found.categories, str(spec)).indices(
-        TEST, limit
-    )
-    return _of_files(spec, [found.files[i] for i in chosen], found.label[chosen], found.categories)
+    test = np.flatnonzero(found.split == TEST)
+    if not len(test):
+        raise InvtoolError(f"{spec}: no test images in it")
+    return [found.files[i] for i in test], found.label[test], found.categories
 
 
 def clips(spec: DataSpec) -> list[tuple[str, list[Path]]]:
@@ -104,14 +106,6 @@ def _of_set(images: ImageSet, limit: int | None) -> Photographs:
         images.spec,
         images.steps,
     )
-
-
-def _of_files(
-    spec: DataSpec, files: list[Path], label: NDArray[np.int64], categories: list[str]
-) -> Photographs:
-    names = [str(path.relative_to(spec.path)) for path in files]
-    read = partial(_decoded, files, spec.options["size"], spec.options["crop"])
-    return Photographs(read, names, label, categories, str(spec))
 
 
 def _decoded(files: list[Path], size: int, crop: int, number: int) -> NDArray[np.uint8]:

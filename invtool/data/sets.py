@@ -52,7 +52,14 @@ class ImageSet:
         if not len(found):
             kind = "training" if split == TRAIN else "test"
             raise InvtoolError(f"{self.spec}: no {kind} images in it")
-        if limit is None or limit >= len(found):
-            return found
-        by_category = found[np.argsort(self.label[found], kind="stable")]
-        return np.sort(by_category[np.arange(limit) * len(found) // limit])
+        return spread(found, self.label, limit)
+
+
+def spread(
+    index: NDArray[np.int64], label: NDArray[np.int64], limit: int | None
+) -> NDArray[np.int64]:
+    """At most `limit` of the images `index`, spread evenly over their categories; see `indices`."""
+    if limit is None or limit >= len(index):
+        return index
+    by_category = index[np.argsort(label[index], kind="stable")]
+    return np.sort(by_category[np.arange(limit) * len(index) // limit])

@@ -10,7 +10,7 @@ The pixels of an image do not depend on which others are made with it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ def moves(
     `color` (channel,) is what the network takes for 0, or None; `boxes` are by name of photograph without its suffix.
     Raises UsageError or InvtoolError for what does not fit.
     """
+    if config.aspect == "auto":
+        config = replace(config, aspect="whole" if config.protocol == "crop" else "square")
     if config.protocol == "crop":
         return _cropped(config, size, photographs, side, boxes, device)
     if size > side:
@@ -104,10 +106,7 @@ class _Objects:
     def cut(self, number: int) -> Tensor:
         """One photograph's object at full size, (1, channel, height, width)."""
         pixels = np.array(self.photographs.read(number))
-        aspect = "square" if self.config.aspect == "auto" else self.config.aspect
-        top, left, height, width = _part(
-            aspect, pixels.shape[1], pixels.shape[2], self.config, number
-        )
+        top, left, height, width = _part(self.config, pixels.shape[1], pixels.shape[2], number)
         part = pixels[:, top : top + height, left : left + width]
         return torch.from_numpy(part)[None].to(self.device).float()
 
@@ -189,9 +188,8 @@ def _cropped(
 
     def frames(group: Sequence[int]) -> Iterator[tuple[Tensor, NDArray[np.bool_]]]:
         for number in group:
-            pixels, box = _whole(
-                config, make, number, size, boxes.get(Path(photographs.name[number]).stem)
-            )
+            around = boxes.get(Path(photographs.name[number]).stem)
+            pixels, box = _whole(make, number, size, around)
             height, width = pixels.shape[1:]
             if min(height, width) < side:
                 raise InvtoolError(
@@ -218,7 +216,7 @@ def _cropped(
             )
 
     inside = "the object's box inside it" if boxes else "no boxes"
-    which = {"auto": "", "whole": "", "square": "central squares of ", "random": "random crops of "}
+    which = {"whole": "", "square": "central squares of ", "random": "random crops of "}
     text = (
         f"crop windows of {side} px from {which[config.aspect]}photographs"
         f"{f' of {size} px' if size else ''}, {inside}, moved {_direction(config)} {_told(offset)}"
@@ -226,21 +224,17 @@ def _cropped(
     return Moves("crop", np.array(offset), text, frames)
 
 
-def _whole(
-    config: Moved, make: _Objects, number: int, size: int, box: Box | None
-) -> tuple[Tensor, Box | None]:
-    """The photograph to crop from, (channel, height, width), its shorter side of `size` if told."""
-    if config.aspect in ("square", "random"):
-        cut = make.cut(number)
-        return shrunk(cut, size or cut.shape[2], size or cut.shape[3])[0], box
-    pixels = torch.from_numpy(np.array(make.photographs.read(number)))[None]
-    pixels = pixels.to(make.device).float()
-    if size:
-        scale = size / min(pixels.shape[2:])
-        height, width = (max(size, round(scale * s)) for s in pixels.shape[2:])
-        pixels = shrunk(pixels, height, width)
-        box = box and (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
-    return pixels[0], box
+def _whole(make: _Objects, number: int, size: int, box: Box | None) -> tuple[Tensor, Box | None]:
+    """What to crop from, (channel, height, width), its shorter side of `size` if told."""
+    cut = make.cut(number)
+    if not size:
+        return cut[0], box
+    scale = size / min(cut.shape[2:])
+    height, width = (max(size, round(scale * side)) for side in cut.shape[2:])
+    if make.config.aspect == "random":  # squeezed to a square
+        height = width = size
+    scaled = box and (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
+    return shrunk(cut, height, width)[0], scaled
 
 
 def _window_room(extent: int, side: int, ends: tuple[float, float] | None) -> tuple[int, int]:
@@ -252,13 +246,11 @@ def _window_room(extent: int, side: int, ends: tuple[float, float] | None) -> tu
     return first, last
 
 
-def _part(
-    aspect: str, height: int, width: int, config: Moved, number: int
-) -> tuple[int, int, int, int]:
+def _part(config: Moved, height: int, width: int, number: int) -> tuple[int, int, int, int]:
     """Top, left, height and width of what is taken of a photograph."""
-    if aspect == "whole":
+    if config.aspect == "whole":
         return 0, 0, height, width
-    if aspect == "square":
+    if config.aspect == "square":
         side = min(height, width)
         return (height - side) // 2, (width - side) // 2, side, side
     random = np.random.default_rng([config.seed, number])
@@ -289,7 +281,6 @@ def _offsets(config: Moved, least: int, most: int) -> list[int]:
 
 def _object(config: Moved) -> str:
     return {
-        "auto": "central squares",
         "square": "central squares",
         "whole": "whole images squeezed to squares",
         "random": f"random crops of {config.area:g} of the area",
