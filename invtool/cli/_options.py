@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from invtool.config import Moved
 from invtool.errors import UsageError
 from invtool.files import messages, provenance
 
@@ -228,6 +229,33 @@ Antialias = Annotated[
         metavar="FILTER",
         show_default="the network's own",
         help="Smooth before strided convolutions and slices subsample: blur, blur5, avg2, ... or none.",
+    ),
+]
+Direction = Annotated[
+    Literal["vertical", "horizontal", "diagonal"] | None,
+    typer.Option(show_default=Moved.direction, help="Where the image moves."),
+]
+Fill = Annotated[
+    Literal["inpaint", "black", "edge", "mean", "zero"] | None,
+    typer.Option(
+        show_default=Moved.fill,
+        help="What lies around the object; zero is what the network reads as 0.",
+    ),
+]
+PixelRange = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="LOW:HIGH",
+        show_default="-12:12, or what fits",
+        help="Pixels from the middle; 8 is -8:8.",
+    ),
+]
+PixelStep = Annotated[int, typer.Option("--step", min=1, metavar="PX", help="Pixels a step.")]
+ImageResamples = Annotated[
+    int,
+    typer.Option(
+        "--resamples", min=0, metavar="N", help="Resamples of the images, for intervals; 0: none."
     ),
 ]
 Layers = Annotated[

@@ -10,7 +10,10 @@ from invtool.cli._options import (
     Antialias,
     BatchSize,
     Device,
+    Direction,
+    Fill,
     Format,
+    ImageResamples,
     InputSize,
     Limit,
     Mean,
@@ -18,6 +21,8 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    PixelRange,
+    PixelStep,
     Pool,
     Precision,
     Quiet,
@@ -62,17 +67,8 @@ def main(
             "the photograph; frames: those of a clip, a folder or (with the extra video) a file.",
         ),
     ] = None,
-    direction: Annotated[
-        Literal["vertical", "horizontal", "diagonal"] | None,
-        typer.Option(show_default=Jagged.direction, help="Where it moves."),
-    ] = None,
-    fill: Annotated[
-        Literal["inpaint", "black", "edge", "mean", "zero"] | None,
-        typer.Option(
-            show_default=Jagged.fill,
-            help="What lies around the object; zero is what the network reads as 0.",
-        ),
-    ] = None,
+    direction: Direction = None,
+    fill: Fill = None,
     object: Annotated[
         list[int] | None,
         typer.Option(
@@ -83,15 +79,8 @@ def main(
             "may be repeated.",
         ),
     ] = None,
-    range: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW:HIGH",
-            show_default="-12:12, or what fits",
-            help="Pixels from the middle; 8 is -8:8.",
-        ),
-    ] = None,
-    step: Annotated[int, typer.Option(min=1, metavar="PX", help="Pixels a step.")] = Jagged.step,
+    range: PixelRange = None,
+    step: PixelStep = Jagged.step,
     top: Annotated[
         int | None,
         typer.Option(
@@ -136,10 +125,7 @@ def main(
     examples: Annotated[
         int, typer.Option(min=0, metavar="N", help="Name, and keep the frames of, N worst images.")
     ] = Jagged.examples,
-    resamples: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Resamples of the images, for intervals; 0: none."),
-    ] = Jagged.resamples,
+    resamples: ImageResamples = Jagged.resamples,
     format: Format = "auto",
     weights: Weights = Jagged.weights,
     untrained: Untrained = Jagged.untrained,

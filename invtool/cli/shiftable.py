@@ -10,7 +10,10 @@ from invtool.cli._options import (
     Antialias,
     BatchSize,
     Device,
+    Direction,
+    Fill,
     Format,
+    ImageResamples,
     InputSize,
     Layers,
     Mean,
@@ -18,6 +21,8 @@ from invtool.cli._options import (
     NoProvenance,
     Output,
     Overwrite,
+    PixelRange,
+    PixelStep,
     Pool,
     Precision,
     Quiet,
@@ -50,13 +55,8 @@ def main(
         Literal["embed", "scale"],
         typer.Option(help="embed: the shrunk image moves in a frame; scale: it grows."),
     ] = Shiftable.protocol,  # type: ignore[assignment]
-    direction: Annotated[
-        Literal["vertical", "horizontal", "diagonal"], typer.Option(help="Where it moves.")
-    ] = Shiftable.direction,  # type: ignore[assignment]
-    fill: Annotated[
-        Literal["inpaint", "black", "edge", "mean", "zero"],
-        typer.Option(help="What lies around the object; zero is what the network reads as 0."),
-    ] = Shiftable.fill,  # type: ignore[assignment]
+    direction: Direction = None,
+    fill: Fill = None,
     object: Annotated[
         int | None,
         typer.Option(
@@ -66,15 +66,8 @@ def main(
             help="Height of the object; of scale, the middle one.",
         ),
     ] = None,
-    range: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW:HIGH",
-            show_default="-12:12, or what fits",
-            help="Pixels from the middle; 8 is -8:8.",
-        ),
-    ] = None,
-    step: Annotated[int, typer.Option(min=1, metavar="PX", help="Pixels a step.")] = Shiftable.step,
+    range: PixelRange = None,
+    step: PixelStep = Shiftable.step,
     share: Annotated[
         float,
         typer.Option(
@@ -90,10 +83,7 @@ def main(
             help="Of the layer's highest response, that a map's highest has to pass.",
         ),
     ] = Shiftable.threshold,
-    resamples: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Resamples of the images, for intervals; 0: none."),
-    ] = Shiftable.resamples,
+    resamples: ImageResamples = Shiftable.resamples,
     format: Format = "auto",
     weights: Weights = Shiftable.weights,
     untrained: Untrained = Shiftable.untrained,
@@ -127,8 +117,8 @@ def main(
         data=data,
         layers=tuple(layer or Shiftable.layers),
         protocol=protocol,
-        direction=direction,
-        fill=fill,
+        direction=direction or Shiftable.direction,
+        fill=fill or Shiftable.fill,
         object=(object,) if object else (),
         range=pixel_range(range),
         step=step,

@@ -157,6 +157,21 @@ class Jaggedness:
         config = self.config
         return image_interval(*self.sums, resamples=config.resamples, seed=config.seed)
 
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """Every array of the file that differs among networks and sizes, by name."""
+        answers = self.answers
+        return {
+            "probability": answers.probability,
+            "top1": answers.top1,
+            "in_topk": answers.in_topk,
+            "jaggedness": self.jaggedness,
+            "followed": answers.followed,
+            "change": answers.change,
+            "value": self.values,
+            "interval": self.intervals,
+        }
+
     def worst(self, count: int) -> list[int]:
         """The most jagged images, at most `count`; of equal ones, that whose probability moves most."""
         change = np.nan_to_num(self.answers.change)
@@ -182,20 +197,6 @@ DIMS = {
 }
 
 
-def _arrays(result: Jaggedness) -> dict[str, Array]:
-    answers = result.answers
-    return {
-        "probability": answers.probability,
-        "top1": answers.top1,
-        "in_topk": answers.in_topk,
-        "jaggedness": result.jaggedness,
-        "followed": answers.followed,
-        "change": answers.change,
-        "value": result.values,
-        "interval": result.intervals,
-    }
-
-
 def write(out: hdf5.Writer, results: Sequence[Jaggedness], examples: Sequence[Example]) -> None:
     """Fill a file of kind `jaggedness`; several networks or sizes share a first axis, `network`."""
     first = results[0]
@@ -219,7 +220,7 @@ def write(out: hdf5.Writer, results: Sequence[Jaggedness], examples: Sequence[Ex
         out.array("object_size", sizes, lead, units="px", long_name="size of the object")
         out.array("protocol_text", [r.plan.text for r in results], lead, long_name="protocols")
     for name, (dims, long_name) in DIMS.items():
-        values = np.stack([_arrays(result)[name] for result in results])
+        values = np.stack([result.arrays[name] for result in results])
         out.array(name, values if lead else values[0], (*lead, *dims), long_name=long_name)
     if examples:
         numbers = [example.number for example in examples]
