@@ -56,11 +56,10 @@ def measure(
     """What is known of the images, and each layer's name and score."""
     size = _devices.batch_size(config.batch_size, list(layers), subject.device)
     passes = _Passes(subject, layers, size, config.seed, config.rectify)
-    workers = _Workers(subject.device)
-    maxima = _Maxima(workers) if config.tau or config.tau_grid else None
+    maxima = _Maxima() if config.tau or config.tau_grid else None
     prediction = passes.run("highest responses, pass 1 of 2", maxima) if maxima else None
     images = _images(config, subject, layers, prediction)
-    totals = _Totals(passes, images, maxima, workers, config.tau_grid)
+    totals = _Totals(passes, images, maxima, config.tau_grid)
     answered = passes.run("invariance, pass 2 of 2" if maxima else "invariance", totals)
     if prediction is None:
         images = _images(config, subject, layers, answered)
@@ -134,46 +133,14 @@ def _flat(value: Tensor, *, rectify: bool = False) -> Any:
     return host(whole) if on_host(value.device) else whole
 
 
-class _Workers:
-    """Threads that share the units of a layer: numpy computes in each without the others."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.threads = torch.get_num_threads() if on_host(device) else 1
-        self.pool = ThreadPoolExecutor(self.threads)
-
-    def blocks(self, size: int) -> list[slice]:
-        """As many runs of units as there are threads, at most."""
-        width = max(-(-size // self.threads), 1)
-        return [slice(start, min(start + width, size)) for start in range(0, size, width)]
-
-    def peak(self, value: Any) -> Any:
-        """The highest response of each unit, of (image, unit); see `measures.peak`."""
-        if self.threads == 1:
-            return peak(value)
-        parts = self.pool.map(lambda block: peak(value[:, block]), self.blocks(value.shape[1]))
-        return np.concatenate(list(parts))
-
-    def copy(self, value: Any, target: Any) -> None:
-        if self.threads == 1:  # here, as the memory of a pass is for its own thread to fill
-            target[:] = value
-            return
-
-        def part(block: slice) -> None:
-            target[:, block] = value[:, block]
-
-        for _ in self.pool.map(part, self.blocks(value.shape[1])):
-            pass
-
-
 class _Maxima:
     """The highest response of each unit under each condition."""
 
-    def __init__(self, workers: _Workers) -> None:
-        self.workers = workers
+    def __init__(self) -> None:
         self.highest: dict[tuple[str, int], Any] = {}
 
     def __call__(self, name: str, condition: int, first: int, value: Any) -> None:
-        here, key = self.workers.peak(value), (name, condition)
+        here, key = peak(value), (name, condition)
         if key in self.highest:
             here = namespace(here).maximum(here, self.highest[key])
         self.highest[key] = here
@@ -187,16 +154,11 @@ class _Maxima:
 class _Totals:
     """The scores of all layers, from pairs of batches: one untransformed, then its transforms."""
 
-    def __init__(
-        self,
-        passes: _Passes,
-        images: Images,
-        maxima: _Maxima | None,
-        workers: _Workers,
-        grid: bool,
-    ):
-        self.images, self.maxima, self.workers = images, maxima, workers
+    def __init__(self, passes: _Passes, images: Images, maxima: _Maxima | None, grid: bool):
+        self.images, self.maxima = images, maxima
         device = passes.subject.device
+        self.threads = torch.get_num_threads() if on_host(device) else 1
+        self.pool = ThreadPoolExecutor(self.threads)
         self.clean: dict[str, Any] = {}
         self.memory: dict[str, Any] = {}
         self.blocks: dict[str, list[slice]] = {}
@@ -204,7 +166,10 @@ class _Totals:
         self.active: dict[tuple[str, int], Array] = {}
         for layer in passes.layers:
             size = prod(layer.shape)
-            self.blocks[layer.name] = workers.blocks(size)
+            width = max(-(-size // self.threads), 1)
+            self.blocks[layer.name] = [
+                slice(s, min(s + width, size)) for s in range(0, size, width)
+            ]
             zero = _flat(torch.zeros(1, size, device=device))[0]
             for condition in range(1, len(images.conditions)):
                 highest = maxima.of(layer.name, condition) if maxima else zero
@@ -227,7 +192,7 @@ class _Totals:
 
     def __call__(self, name: str, condition: int, first: int, value: Any) -> None:
         if self.maxima is None:
-            self.workers.peak(value)  # refuses what is not finite, as the first of two passes does
+            peak(value)  # refuses what is not finite, as the first of two passes does
         if not condition:
             self.clean[name] = self._copy(name, value)
             return
@@ -240,14 +205,14 @@ class _Totals:
             return units.update(clean[:, block], value[:, block], seen, category)
 
         tasks = zip(self.blocks[name], self.units[name, condition], strict=True)
-        self.active[name, condition][rows] += sum(self.workers.pool.map(add, tasks))
+        self.active[name, condition][rows] += sum(self.pool.map(add, tasks))
 
     def _copy(self, name: str, value: Any) -> Any:
         """The network may overwrite `value`; the copy lies where the last batch's lay."""
         memory = self.memory.get(name)
         if memory is None or len(memory) < len(value):
             self.memory[name] = memory = namespace(value).empty_like(value)
-        self.workers.copy(value, memory[: len(value)])
+        memory[: len(value)] = value
         return memory[: len(value)]
 
     def scores(self, layers: Sequence[Layer]) -> Iterator[tuple[str, Score]]:
