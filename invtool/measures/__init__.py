@@ -5,6 +5,7 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 
 from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
+from invtool.measures.accuracy_threshold import accuracy_threshold_interval, falls
 from invtool.measures.bootstrap import (
     accuracy_interval,
     category_weights,
@@ -17,6 +18,7 @@ from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.highest import highest
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
     InvarianceAccumulator,
@@ -34,11 +36,13 @@ from invtool.measures.placement import placement
 from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
+from invtool.measures.threshold import SIDES, leaves, threshold, threshold_interval
 from invtool.measures.top1 import TopImages, top1_score, top_images
 from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 
 __all__ = [
     "GROUPS",
+    "SIDES",
     "CategorySums",
     "Correlation",
     "InvarianceAccumulator",
@@ -52,6 +56,7 @@ __all__ = [
     "Uniformity",
     "absolute_change",
     "accuracy_interval",
+    "accuracy_threshold_interval",
     "activity_floor",
     "category_weights",
     "changes",
@@ -61,13 +66,16 @@ __all__ = [
     "correlation",
     "defined_median",
     "either_log10_p",
+    "falls",
     "grid_uniformity",
     "group_accuracy",
     "group_indicator",
+    "highest",
     "image_interval",
     "invariance",
     "jaggedness",
     "kolmogorov_log10_p",
+    "leaves",
     "majority",
     "median_spread",
     "nonshiftability",
@@ -78,6 +86,8 @@ __all__ = [
     "shift_consistency",
     "spread_units",
     "steps",
+    "threshold",
+    "threshold_interval",
     "top1_score",
     "top_images",
     "uniformity",

@@ -106,6 +106,21 @@ def prepare(
     return Subject(network, images, index, specs, device, precision)
 
 
+def names_of(references: Sequence[str]) -> list[str]:
+    """The last parts of the models' names where they tell them apart, else the whole."""
+    short = [Path(text).name if Path(text).is_file() else text for text in references]
+    return short if len(set(short)) == len(short) else list(references)
+
+
+def check_alike(first: Subject, other: Subject) -> None:
+    """Refuse networks that are not shown the same images."""
+    if first.images is not other.images:
+        raise InvtoolError(
+            f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
+            f"{other.images.spec}; give --data to show both the same images"
+        )
+
+
 def open_network(config: Config, model: Path, device: torch.device) -> Network:
     """The network of a command line: a model file at `model`, or the one that the reference names."""
     reference = references.parse(config.model)
