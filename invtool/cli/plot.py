@@ -22,6 +22,7 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
+invtool plot sweep.h5 --category 'orange*' -o curves.pdf
 invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
@@ -36,8 +37,8 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability or activations "
-            "files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, sweep or "
+            "activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -63,16 +64,21 @@ def main(
             "jaggedness",
             "moving",
             "sums",
+            "curves",
+            "overview",
+            "heat",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving or sums; auto goes "
+            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, curves, overview or "
+            "heat; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
-            "network, else jaggedness; of shiftability, depth.",
+            "network, else jaggedness; of shiftability, depth; of sweep, curves of one transform and network, heat "
+            "of two magnitudes, else overview.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -97,8 +103,9 @@ def main(
             "--category",
             "-c",
             metavar="GLOB",
-            show_default="all, the most and the least biased",
-            help="Categories of bias to draw, by name or pattern; 'all' is all together; may be repeated.",
+            show_default="all, and the most and the least affected",
+            help="Categories to draw, of bias ('all' is all together), curves or heat, by name or pattern; may be "
+            "repeated.",
         ),
     ] = None,
     example: Annotated[
@@ -164,6 +171,10 @@ def main(
     images (map), one image beside its curve (moving), or the measures by network or size of the
     object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
     layer (depth), or the sums of the strongest maps of a layer (sums).
+
+    Of sweep files, the mean softmax of the highest answers by magnitude, a panel a category, with
+    images along it (curves), accuracy by magnitude, a panel a transform and a line a network
+    (overview), or a map of two magnitudes (heat).
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.

@@ -188,8 +188,10 @@ _SWEPT = tuple(  # of each transform of a sweep
         (
             "threshold",
             ("category", SECOND),
-            ("Smallest change, on either side, at which the mean prediction leaves the category; NaN "
-            "where it never does."),
+            (
+                "Smallest change, on either side, at which the mean prediction leaves the category; NaN "
+                "where it never does."
+            ),
             POSITIVE,
             True,
             True,
@@ -245,8 +247,10 @@ _SWEPT = tuple(  # of each transform of a sweep
         (
             "overall_threshold",
             (SECOND,),
-            ("Smallest change at which accuracy is under the share `keep` of its own; NaN where it "
-            "never is."),
+            (
+                "Smallest change at which accuracy is under the share `keep` of its own; NaN where it "
+                "never is."
+            ),
             POSITIVE,
             True,
             True,

@@ -123,13 +123,23 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What the network saw at a place, (height, width, channel)."""
+
+    place: float
+    pixels: Values
+
+
+@dataclass(frozen=True)
 class Plane:
-    """One pair of axes with lines. Places are numbers, or all names."""
+    """One pair of axes with lines, and pictures along its upper edge. Places are numbers, or all names."""
 
     title: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
     ylabel: str = ""  # where it differs from that of the drawing
+    xlabel: str = ""  # likewise
+    samples: Sequence[Sample] = ()
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -163,6 +173,7 @@ class Lines:
     wide: bool = False  # places far apart take a logarithmic axis
     across: int | None = None  # panels in a row
     whole: bool = True
+    named: bool = False  # each panel has a key of its own to those of its lines that `keys` lacks
 
 
 @dataclass(frozen=True)

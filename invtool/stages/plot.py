@@ -35,6 +35,7 @@ from invtool.stages import (
     plot_medians,
     plot_quadrants,
     plot_shiftable,
+    plot_sweep,
     plot_violins,
 )
 from invtool.stages.plot_networks import Picture, counted
@@ -43,6 +44,7 @@ from invtool.stages.plot_sources import Result, describe, distinct, refuse_other
 INVARIANCE = ("invariance",)
 JAGGEDNESS = ("jaggedness",)
 SHIFTABILITY = ("shiftability",)
+SWEEP = ("sweep",)
 PREDICTIONS = ("evaluation", "invariance", "activations")
 
 
@@ -75,6 +77,9 @@ KINDS = {
     "jaggedness": Kind(plot_jagged.jaggedness, JAGGEDNESS, False),
     "moving": Kind(plot_jagged.film, JAGGEDNESS, False),
     "sums": Kind(plot_shiftable.sums, SHIFTABILITY, False),
+    "curves": Kind(plot_sweep.curves, SWEEP, False),
+    "overview": Kind(plot_sweep.overview, SWEEP, False),
+    "heat": Kind(plot_sweep.heat, SWEEP, False),
 }
 SHIFTED = Kind(plot_shiftable.depth, SHIFTABILITY, False)  # depth, of those files
 MOVING = ("gif", "mp4")  # forms
@@ -113,7 +118,7 @@ def draw(config: Plot, results: Sequence[Result]) -> Picture:
     refuse_others(results, name, kind.wanted)
     if config.group != "auto" and not kind.grouped:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
-    if config.categories and name != "bias":
+    if config.categories and name not in ("bias", "curves", "heat"):
         raise UsageError(f"--kind {name} draws no one category; leave out --category")
     if config.example and name not in ("moving", "sums"):
         raise UsageError(f"--kind {name} draws no one image; leave out --example")
@@ -134,6 +139,8 @@ def choose(results: Sequence[Result]) -> str:
         return "map" if len(results) == 1 else "jaggedness"
     if kinds == {"shiftability"}:
         return "depth"
+    if kinds == {"sweep"}:
+        return plot_sweep.choose(results)
     if kinds == {"evaluation"}:
         if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
             return "embedded"

@@ -24,11 +24,12 @@ WRITERS = {
     "bias": "bias",
     "jaggedness": "jagged",
     "shiftability": "shiftable",
+    "sweep": "sweep",
 }
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
-    *("protocol", "share", "target"),
+    *("protocol", "share", "target", "keep"),
 )
 NO_CONDITIONS = ("bias", "jaggedness", "shiftability")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
@@ -132,7 +133,7 @@ def describe(path: Path) -> list[Result]:
             raise InvtoolError(f"{file.label} holds no layer")
         if file.kind == "calibration":
             transforms = [file.attribute("transform") or ""]
-        elif file.kind == "invariance":
+        elif file.kind in ("invariance", "sweep"):
             transforms = file.array("transform").tolist()
         elif file.kind in NO_CONDITIONS:
             transforms = []

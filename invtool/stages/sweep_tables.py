@@ -164,7 +164,9 @@ def _by_category(curves: Curves) -> Iterator[Row]:
     for name, count, right, curve, distance, interval, softmax in groups:
         row: Row = {"category": name, "images": count, "accuracy": float(right[own])}
         for side, word in enumerate(SIDES, start=1):
-            row[f"{word}: leaves at"] = told(plan.first, side, float(distance[side]), interval[side])
+            row[f"{word}: leaves at"] = told(
+                plan.first, side, float(distance[side]), interval[side]
+            )
         row["curve"] = _strip(curve, _ramp())
         first, others = highest(softmax, FIRST)
         most = zip(first.tolist(), softmax[:, first].max(axis=0).tolist(), strict=True)
