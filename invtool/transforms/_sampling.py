@@ -13,6 +13,7 @@ Sampling is linear in the image, so along one axis it is a matrix of at most two
 along both a product from either side.
 """
 
+import math
 from functools import lru_cache
 
 import torch
@@ -26,6 +27,10 @@ BLOCK = 32
 
 WHOLE = 6
 """Decimals of a pixel to which a move is rounded, so that a third of 30 pixels is 10 exactly."""
+
+
+Band = tuple[slice, slice, Tensor]  # inputs that are read, outputs, weights (output, input)
+Bands = tuple[Band, ...]
 
 
 def brought_inside(position: Tensor, size: int, border: str) -> Tensor:
@@ -63,55 +68,85 @@ def sampling_matrix(position: Tensor, size: int, border: str) -> Tensor:
     return matrix[:, 1:-1]
 
 
-def stretch(image: Tensor, axis: int, factor: float, border: str) -> Tensor:
-    """Sampled at p(t) = factor (t - middle) + middle along `axis`, 2 (height) or 3 (width)."""
+def stretch(image: Tensor, axes: tuple[int, ...], factor: float, border: str) -> Tensor:
+    """Sampled at p(t) = factor (t - middle) + middle along each of `axes`, 2 (height), 3 (width)."""
     stretched = torch.empty_like(image)
-    bands = _bands(image.shape[axis], factor, border, image.dtype, image.device)
     for piece in pieces(image):
-        source, target = image[piece], stretched[piece]
-        for reach, block, band in bands:
-            if axis == 2:
-                target[:, :, block] = band @ source[:, :, reach]
-            else:
-                target[..., block] = source[..., reach] @ band.mT
+        source = image[piece]
+        for axis in axes:
+            target = stretched[piece] if axis == axes[-1] else torch.empty_like(source)
+            bands = _stretch(source.shape[axis], factor, border, source.dtype, source.device)
+            _multiply(source, bands, axis, target)
+            source = target
     return stretched
-
-
-@lru_cache(maxsize=64)
-def _bands(
-    size: int, factor: float, border: str, dtype: torch.dtype, device: torch.device
-) -> tuple[tuple[slice, slice, Tensor], ...]:
-    """The matrix of one axis as blocks: (inputs that are read, outputs, weights)."""
-    middle = (size - 1) / 2
-    position = factor * (torch.arange(size, dtype=torch.float64) - middle) + middle
-    matrix = sampling_matrix(position, size, border)
-    bands = []
-    for start in range(0, size, BLOCK):
-        rows = matrix[start : start + BLOCK]
-        used = rows.any(0).nonzero().flatten().tolist() or [0]
-        reach = slice(used[0], used[-1] + 1)
-        band = rows[:, reach].to(device=device, dtype=dtype).contiguous()
-        bands.append((reach, slice(start, start + len(rows)), band))
-    return tuple(bands)
 
 
 def move(image: Tensor, axis: int, pixels: float, border: str) -> Tensor:
     """Sampled at p(t) = t - pixels along `axis`, 2 (height) or 3 (width)."""
-    size = image.shape[axis]
-    place = torch.arange(-1, size, dtype=torch.float64)
+    moved, size = torch.empty_like(image), image.shape[axis]
     pixels = round(pixels, WHOLE)
-    whole = int(pixels // 1)
-    fraction = pixels - whole
-    # t - pixels lies between t - whole - 1 and t - whole
-    position = brought_inside(place - whole, size, border)
-    outside = (position < 0) | (position > size - 1)
-    index = position.clamp(0, size - 1).long().to(image.device)
-    extended = image.index_select(axis, index)
-    if outside.any():
-        shape = [1, 1, 1, 1]
-        shape[axis] = size + 1
-        extended *= (~outside).to(extended).view(shape)
-    after, before = extended.narrow(axis, 1, size), extended.narrow(axis, 0, size)
-    if fraction == 0:
-        return after.contiguous()
-    return torch.lerp(after, before, fraction)
+    first, stop = _inside(size, pixels)
+    start, count = first - math.floor(pixels), stop - first  # of the neighbor after p
+    after, target = image.narrow(axis, start, count), moved.narrow(axis, first, count)
+    if pixels.is_integer():
+        target.copy_(after)
+    else:
+        before = image.narrow(axis, start - 1, count)
+        torch.lerp(after, before, pixels % 1, out=target)
+    _multiply(image, _strips(size, pixels, border, image.dtype, image.device), axis, moved)
+    return moved
+
+
+def _inside(size: int, pixels: float) -> tuple[int, int]:
+    """First and stop of the outputs of a move whose neighbors, one or two, are all in the image.
+
+    >>> _inside(4, 1.5), _inside(4, -1.5), _inside(4, 9.0)
+    ((2, 4), (0, 2), (4, 4))
+    """
+    first = min(max(math.ceil(pixels), 0), size)
+    return first, max(min(size + math.floor(pixels), size), first)
+
+
+def _multiply(source: Tensor, bands: Bands, axis: int, target: Tensor) -> None:
+    """Write the product of the axis with each band into the outputs that it is for."""
+    for reach, block, band in bands:
+        if axis == 2:
+            target[:, :, block] = band @ source[:, :, reach]
+        else:
+            target[..., block] = source[..., reach] @ band.mT
+
+
+@lru_cache(maxsize=64)
+def _stretch(
+    size: int, factor: float, border: str, dtype: torch.dtype, device: torch.device
+) -> Bands:
+    middle = (size - 1) / 2
+    position = factor * (torch.arange(size, dtype=torch.float64) - middle) + middle
+    return tuple(
+        _band(slice(start, min(start + BLOCK, size)), position, border, dtype, device)
+        for start in range(0, size, BLOCK)
+    )
+
+
+@lru_cache(maxsize=64)
+def _strips(
+    size: int, pixels: float, border: str, dtype: torch.dtype, device: torch.device
+) -> Bands:
+    """What a move brings in from outside, on one side or both."""
+    first, stop = _inside(size, pixels)
+    position = torch.arange(size, dtype=torch.float64) - pixels
+    return tuple(
+        _band(block, position, border, dtype, device)
+        for block in (slice(0, first), slice(stop, size))
+        if block.start < block.stop
+    )
+
+
+def _band(
+    block: slice, position: Tensor, border: str, dtype: torch.dtype, device: torch.device
+) -> Band:
+    """The rows `block` of the axis's matrix without the columns of zeros on both sides."""
+    rows = sampling_matrix(position[block], len(position), border)
+    used = rows.any(0).nonzero().flatten().tolist() or [0]
+    reach = slice(used[0], used[-1] + 1)
+    return reach, block, rows[:, reach].to(device=device, dtype=dtype).contiguous()

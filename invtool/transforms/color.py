@@ -22,6 +22,8 @@ Brightness, contrast and the amount of grayscale: sensitivity, III C. Its formul
 (1 - v) I + I_gray, lacks a factor v, without which amount 0 would not be the image.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -95,22 +97,28 @@ def contrast_inversion(image: Tensor) -> Tensor:
 def brightness(image: Tensor, *, share: float) -> Tensor:
     """Every value raised by `share` of the range 0..255, not clipped; 0 changes nothing.
 
-    Takes and returns (image, channel, height, width), any number of channels.
+    Takes and returns (image, channel, height, width), any number of channels. ValueError for a
+    share that is not finite.
 
     >>> brightness(torch.tensor([0.0, 100, 255]).view(1, 3, 1, 1), share=0.2).flatten().tolist()
     [51.0, 151.0, 306.0]
     """
     check(image)
+    if not math.isfinite(share):
+        raise ValueError(f"share is a finite number, not {share}")
     return image + 255 * share
 
 
 def contrast(image: Tensor, *, factor: float) -> Tensor:
     """Every value times `factor`, not clipped; 1 changes nothing.
 
-    Takes and returns (image, channel, height, width), any number of channels.
+    Takes and returns (image, channel, height, width), any number of channels. ValueError for a
+    factor that is not finite.
 
     >>> contrast(torch.tensor([0.0, 100, 255]).view(1, 3, 1, 1), factor=1.5).flatten().tolist()
     [0.0, 150.0, 382.5]
     """
     check(image)
+    if not math.isfinite(factor):
+        raise ValueError(f"factor is a finite number, not {factor}")
     return image * factor

@@ -127,7 +127,7 @@ def _translate(image: Tensor, axis: int, share: float, border: str) -> Tensor:
     check(image)
     if not math.isfinite(share):
         raise ValueError(f"share is a finite number, not {share}")
-    return move(image, axis, share * image.shape[axis], border)
+    return move(image, axis, float(share * image.shape[axis]), border)
 
 
 def scale_x(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
@@ -172,9 +172,7 @@ def _scale(image: Tensor, axes: tuple[int, ...], factor: float, border: str) -> 
         raise ValueError(f"factor is a finite number other than 0 (singular), not {factor}")
     if factor == 1:
         return image.clone()
-    for axis in axes:
-        image = stretch(image, axis, float(factor), border)
-    return image
+    return stretch(image, axes, float(factor), border)
 
 
 def thinning(image: Tensor) -> Tensor:
