@@ -19,6 +19,8 @@ from invtool.measures.arrays import Array, namespace
 from invtool.measures.intervals import LEVEL
 from invtool.measures.threshold import resampled_interval
 
+ROUNDING = 1e-9  # 0.72 is not under 0.9 of 0.8, whatever the product is in binary
+
 
 def falls(accuracy: Array, own: Array, keep: float) -> Array:
     """Whether an accuracy (..., magnitude) is under `keep` times the network's own, (...).
@@ -28,7 +30,7 @@ def falls(accuracy: Array, own: Array, keep: float) -> Array:
     """
     xp = namespace(accuracy, own)
     own = xp.expand_dims(own, axis=-1)
-    return (accuracy < keep * own) | (own == 0)
+    return (accuracy < keep * own - ROUNDING) | (own == 0)
 
 
 def accuracy_threshold_interval(

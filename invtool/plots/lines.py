@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from invtool.plots import style
 from invtool.plots.labels import shorten
-from invtool.plots.panels import PLAIN, Lines, Look, Mark, Page, Plane, Point, Sample
+from invtool.plots.panels import PLAIN, Lines, Look, Mark, Page, Plane, Point
 
 WIDE = 40  # largest place over the smallest: beyond it the axis is logarithmic
 MOST = 10  # places that each have a tick on a linear axis
@@ -57,10 +57,10 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
                 _scale(ax, panel)
             elif all(float(place).is_integer() for place in panel.places()):
                 ax.xaxis.set_major_locator(style.whole_numbers())
-            above = {"y": 1.04 + STRIP} if panel.samples else {}
-            ax.set_title(style.heading(panel.title, width / across), loc="left", **above)
+            above = 1.04 + STRIP if panel.samples else None
+            ax.set_title(style.heading(panel.title, width / across), loc="left", y=above)
             if panel.samples:
-                _samples(ax, panel.samples)
+                _samples(ax, panel)
             if index % across == 0 or panel.ylabel:
                 ax.set_ylabel(panel.ylabel or drawing.ylabel)
             if index + across >= len(panels) or panel.xlabel:
@@ -112,15 +112,16 @@ def _panel(ax: Axes, panel: Plane, drawing: Lines) -> None:
             _bars(ax, where, drawn, line.look, factor)
 
 
-def _samples(ax: Axes, samples: Sequence[Sample]) -> None:
-    """Pictures above the panel, each over its place, the first and the last at its ends."""
-    places = [sample.place for sample in samples]
-    room = (max(places) - min(places)) / max(len(places) - 1, 1) or 1.0
-    low, high = min(places) - room / 2, max(places) + room / 2
+def _samples(ax: Axes, panel: Plane) -> None:
+    """Pictures above the panel, each over its place."""
+    spots = [sample.place for sample in panel.samples]
+    room = (max(spots) - min(spots)) / max(len(spots) - 1, 1) or 1.0
+    ends = [float(place) for place in panel.places()]
+    low, high = min(*ends, spots[0] - room / 2), max(*ends, spots[-1] + room / 2)
     ax.set_xlim(low, high)
-    for sample in samples:
-        left = (sample.place - room / 2 - low) / (high - low)
-        beside = ax.inset_axes((left + 0.004, 1.02, room / (high - low) - 0.008, STRIP))
+    for sample in panel.samples:
+        left, wide = (sample.place - room / 2 - low) / (high - low), room / (high - low)
+        beside = ax.inset_axes((left + 0.004, 1.02, wide - 0.008, STRIP))
         pixels: Any = sample.pixels
         gray = pixels.shape[-1] == 1
         beside.imshow(pixels[..., 0] if gray else pixels, cmap="gray" if gray else None)

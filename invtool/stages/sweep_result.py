@@ -22,7 +22,7 @@ from invtool.transforms import Step
 from invtool.transforms.ranges import Range
 
 Array = NDArray[Any]
-SAMPLES = 7  # magnitudes at which an image is kept
+SAMPLES = 7  # magnitudes at which an image is kept, at most
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,11 @@ class Plan:
 
     @property
     def samples(self) -> list[int]:
-        """Numbers of a few magnitudes from end to end, the identity among them."""
+        """Numbers of a few magnitudes, evenly from the identity to both ends."""
         count = len(self.first.magnitudes)
         own = self.first.magnitudes.index(self.first.identity)
-        even = np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
-        nearest = min(range(len(even)), key=lambda n: abs(even[n] - own))
-        return [own if n == nearest else at for n, at in enumerate(even)]
+        step = -(-(count - 1) // (SAMPLES - 1))
+        return list(range(own % step, count, step))
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,15 +265,15 @@ def write(out: hdf5.Writer, results: Sequence[Sweeping], images: Images, config:
     if lead:
         out.array("network", [r.name for r in results], lead, long_name="networks")
     width = answers.softmax.shape[2]
-    root = {
+    root: dict[str, tuple[list[str], str]] = {
         "transform": ([plan.name for plan in plans], "transforms that were swept"),
         "category": (list(map(images.name, answers.category)), "name of each category shown"),
         "answer": (list(map(images.name, range(width))), "name of each category answered"),
         "bound": (["lower", "upper"], "ends of an interval"),
         "side": (list(SIDES), "of where nothing changes"),
     }
-    for name, (values, long_name) in root.items():
-        out.array(name, values, (name,), long_name=long_name)
+    for name, (words, long_name) in root.items():
+        out.array(name, words, (name,), long_name=long_name)
     out.array("category_number", answers.category, ("category",), long_name="its number")
     out.array("label", images.label, ("image",), long_name="category number")
     long_name = "number of the image in its data set"

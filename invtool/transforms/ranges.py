@@ -7,7 +7,6 @@ the registry. The identity, where nothing changes, must be one of the magnitudes
 the others is compared with it.
 """
 
-import re
 from dataclasses import dataclass
 
 from invtool.transforms.registry import TRANSFORMS, Parameter, Transform
@@ -103,10 +102,10 @@ from where magnitudes are counted; as blur:sigma=0:4:5
 
 def _limits(text: str, mark: str, told: str) -> tuple[float, float, int]:
     """START, STOP and COUNT."""
-    match = re.fullmatch(r"([^:]+):([^:]+):(\d+)", told)
+    parts = told.split(":")
     try:
-        start, stop, count = (float(match[1]), float(match[2]), int(match[3])) if match else ()
-    except ValueError:
+        start, stop, count = float(parts[0]), float(parts[1]), int(":".join(parts[2:]))
+    except (ValueError, IndexError):
         raise SpecError(
             f"{text!r}: a range is wanted, as {mark}START:STOP:COUNT, both ends included"
         ) from None
