@@ -352,7 +352,7 @@ def write_sweep(
             top = f"transforms/{name}/" if len(names) > 1 else ""
             magnitude = np.arange(-2, 3 + number) * 15.0
             sizes["magnitude"] = len(magnitude)
-            told = {"units": "degrees", "long_name": "degrees of rotate"}
+            told = {"units": "1", "long_name": "degrees of rotate"}
             out.array(f"{top}magnitude", magnitude, ("magnitude",), **told)
             out.array(f"{top}identity", 0.0, ())
             if grid:

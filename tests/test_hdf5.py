@@ -9,7 +9,14 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from conftest import STEPS, WRITERS, write_activations, write_images, write_invariance
+from conftest import (
+    STEPS,
+    WRITERS,
+    write_activations,
+    write_images,
+    write_invariance,
+    write_sweep,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +36,7 @@ LAYERS = {
     "bias": {},
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
+    "sweep": {},
 }
 LEAVES = {
     "activations": "activation",
@@ -101,6 +109,43 @@ def test_attributes_come_back_as_they_were_given(tmp_path: Path) -> None:
         assert file.array("group").tolist() == ["all", "seen", "unseen"]
         assert "layers/fc0/invariance" in file
         assert "layers/fc0" not in file
+
+
+def test_transforms_of_a_sweep_have_groups_of_their_own(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "a.h5", transforms=3, networks=2)
+    with hdf5.open(path, kinds=("sweep",)) as file:
+        assert file.transforms() == ["rotate", "blur", "contrast"]
+        sizes = [len(file.array(f"transforms/{name}/magnitude")) for name in file.transforms()]
+        assert sizes == [5, 6, 7]
+        assert file.dims("transforms/blur/softmax") == (
+            *("network", "category", "magnitude", "answer"),
+        )
+    with h5py.File(path, "r+") as raw:
+        del raw["transforms/blur/identity"]
+    with (
+        pytest.raises(InvtoolError, match="sweep without 'transforms/blur/identity'"),
+        hdf5.open(path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        (True, r"prediction is 8 x 5; \(image, magnitude, magnitude_2\) is wanted"),
+        (False, r"prediction is 8 x 5 x 1 x 1; \(image, magnitude\) is wanted"),
+    ],
+)
+def test_a_second_magnitude_is_an_axis_where_there_is_one(
+    grid: bool, sentence: str, tmp_path: Path
+) -> None:
+    path = write_sweep(tmp_path / "a.h5", grid=grid)
+    with h5py.File(path, "r+") as raw:
+        answers = raw["prediction"][()]
+        del raw["prediction"]
+        raw["prediction"] = answers[..., 0] if grid else answers[..., None, None]
+    with pytest.raises(InvtoolError, match=sentence), hdf5.open(path):
+        pass
 
 
 def test_layers_keep_the_order_of_writing(tmp_path: Path) -> None:
