@@ -44,7 +44,11 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     found = [{point.place: point for point in line.points} for line in panel.lines]
     names = shorten([line.name for line in panel.lines], series, screen.gap)
     rows = []
-    for place, label in zip(panel.places(), shorten(labels, width, screen.gap), strict=True):
+    bounds = {mark.at + 0.5: mark.label for mark in panel.marks if mark.upright and mark.label}
+    shown = zip(panel.places(), shorten(labels, width, screen.gap), strict=True)
+    for at, (place, label) in enumerate(shown):
+        if at in bounds:  # between this place and the one before
+            rows.append(bounds[at])
         for line, name, points in zip(panel.lines, names, found, strict=True):
             if place in points:
                 point = points[place]
