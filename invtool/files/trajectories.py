@@ -1,0 +1,80 @@
+"""Networks that belong together: the checkpoints of one training, and the seeds of one recipe.
+
+A checkpoint is a whole model file whose metadata tells its `step`. Nothing here needs torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from invtool.errors import InvtoolError
+from invtool.files import models, streams
+
+SUFFIXES = (".st", ".safetensors")
+WHOLE = -1  # step of a file that is no checkpoint
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """The paths, each folder replaced by its model files, by step and then by name.
+
+    Raises InvtoolError for what is not there, and for a folder that holds no model file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += _inside(path)
+        else:
+            streams.check_source(path)
+            found.append(path)
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    files = [p for p in folder.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")]
+    if not files:
+        raise InvtoolError(f"{folder}: no model file in this folder; .st or .safetensors is wanted")
+    return sorted(files, key=lambda path: (step_of(models.read_metadata(path)), path.name))
+
+
+def step_of(metadata: Mapping[str, Any]) -> int:
+    """Training step of a checkpoint; `WHOLE` where the file is none.
+
+    >>> step_of({"step": 100}), step_of({"data": "faces"})
+    (100, -1)
+    """
+    step = metadata.get("step")
+    return step if isinstance(step, int) and step >= 0 else WHOLE
+
+
+def label_of(metadata: Mapping[str, Any], name: str) -> str:
+    """What a network is, in a few words that the seeds of one recipe share: a plot bands those.
+
+    `name` stands for the network where its file does not say.
+
+    >>> label_of({"architecture": {"name": "blocks:filters=16"}, "data": "runs/photos.h5",
+    ...           "run": {"init_smooth": 1.0}}, "a.st")
+    'blocks:filters=16, photos.h5, init-smooth 1'
+    >>> label_of({"architecture": {"name": "blocks"}, "data": "faces:size=16", "transform": "blur",
+    ...           "seen": [0, 3], "run": {"random_labels": True}}, "a.st")
+    'blocks, faces:size=16, 2 seen with blur, random labels'
+    >>> label_of({}, "a.st")
+    'a.st'
+    """
+    architecture = metadata.get("architecture")
+    if not isinstance(architecture, Mapping) or not architecture.get("name"):
+        return name
+    run = metadata.get("run")
+    run = run if isinstance(run, Mapping) else {}
+    data, seen = str(metadata.get("data") or ""), metadata.get("seen")
+    sigma = run.get("init_smooth")
+    parts = [
+        str(architecture["name"]),
+        Path(data).name if "/" in data and ":" not in data else data,
+        *(f"{key} {metadata[key]}" for key in ("pool", "antialias") if metadata.get(key)),
+        f"{len(seen)} seen with {metadata['transform']}"
+        if metadata.get("transform") and isinstance(seen, list)
+        else "",
+        f"init-smooth {sigma:g}" if isinstance(sigma, int | float) and sigma else "",
+        "random labels" if run.get("random_labels") else "",
+    ]
+    return ", ".join(part for part in parts if part)
