@@ -589,6 +589,44 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
         Array("wilson", ("step", "bound"), "Wilson's interval, 95 %, over images.", SHARE),
     ),
+    "smoothness": (
+        Array("network", ("network",), "Files of the networks.", WORDS),
+        Array(
+            "label",
+            ("network",),
+            "What each is, in words that the seeds of one recipe share.",
+            WORDS,
+        ),
+        Array("step", ("network",), "Training step of each; -1 where it is no checkpoint.", WHOLE),
+        Array("layer", ("layer",), "Names of the layers of any network.", WORDS),
+        Array("axis", ("axis",), "Axes of a kernel: height, width.", WORDS),
+        Array(
+            "kernel",
+            ("network", "layer", "axis"),
+            "Size of the layer's kernels in pixels; 0 where a network has no such layer.",
+            COUNT,
+        ),
+        Array("filters", ("network", "layer"), "Its number of filters, outputs x inputs.", COUNT),
+        Array(
+            "total_variation",
+            ("network", "layer"),
+            "Normalized total variation TV(W) / ||W||_1; NaN where a network has no such layer, or one "
+            "of zeros.",
+            POSITIVE,
+        ),
+        Array(
+            "initial",
+            ("network", "layer"),
+            "The same, expected at initialization; NaN where its law is not known.",
+            POSITIVE,
+        ),
+        Array(
+            "initial_deviation",
+            ("network", "layer"),
+            "Its standard deviation over initializations.",
+            POSITIVE,
+        ),
+    ),
     "bias": (
         Array("category", ("category",), "Names of the categories.", WORDS),
         Array("axis", ("axis",), "Axes of the image: horizontal, vertical.", WORDS),

@@ -3,6 +3,7 @@
 A checkpoint is a whole model file whose metadata tells its `step`. Nothing here needs torch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,25 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
         "random labels" if run.get("random_labels") else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def telling(labels: Sequence[str]) -> list[str]:
+    """Each label without the parts that all have; its first part where no other is left.
+
+    >>> telling(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
+    ['blocks', 'downsampling=strided']
+    """
+    parts = [re.split(r"[:,]\s*", label) for label in labels]
+    shared = set.intersection(*map(set, parts)) if len(set(labels)) > 1 else set()
+    own = [[part for part in each if part not in shared] or each[:1] for each in parts]
+    return [", ".join(each) for each in own] if shared else list(labels)
+
+
+def common(labels: Sequence[str]) -> str:
+    """The parts that `telling` leaves out.
+
+    >>> common(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
+    'blocks, filters=16, faces'
+    """
+    parts = [re.split(r"[:,]\s*", label) for label in labels]
+    return ", ".join(part for part in parts[0] if all(part in each for each in parts))
