@@ -220,6 +220,52 @@ def write_shiftability(path: Path) -> Path:
     return path
 
 
+def write_deformation(path: Path, seeds: int = 2) -> Path:
+    """Two draws for three images, the worst ones of the last layer, and the noise beside them."""
+    rng = np.random.default_rng(0)
+    draws, images, layers, points = 2, 3, ["input", "conv1", "fc"], 4
+    shape = (seeds, len(layers))
+    median = 0.5 + rng.random(shape)
+    distance = rng.random((seeds, draws, images, len(layers)))
+    found = distance.mean((1, 2)) / median
+    only_last = np.array([np.nan, np.nan, 1.0])
+    around = np.array([0.5, 1.5])
+    by_layer, bounds = ("seed", "layer"), ("seed", "layer", "bound")
+    with hdf5.create(path, "deformation", STEPS[:1]) as out:
+        told = {"data": "photos.h5", "distance": "cosine", "grid": 2, "pixels": 2.0}
+        for name, value in {**told, "border": "zeros", "restarts": 2, "steps": 10}.items():
+            out.attribute(name, value)
+        out.array("network", [f"{n}.st" for n in range(seeds)], ("seed",))
+        out.array("label", ["blocks, photos.h5"] * seeds, ("seed",))
+        out.array("step", np.full(seeds, -1), ("seed",))
+        out.array("trained", np.ones(seeds, np.uint8), ("seed",))
+        out.array("layer", layers, ("layer",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("axis", ["vertical", "horizontal"], ("axis",))
+        out.array("index", np.arange(images), ("image",))
+        for name, value in (("", found), ("relative", found / 2), ("worst", 2 * found * only_last)):
+            out.array(name or "sensitivity", value, by_layer)
+            interval = f"{name}_interval".lstrip("_")
+            out.array(interval, value[..., None] * around, bounds)
+        out.array("median", median, by_layer)
+        out.array("distance", distance, ("seed", "draw", "image", "layer"))
+        out.array("noise_distance", 2 * distance, ("seed", "draw", "image", "layer"))
+        moved = rng.uniform(-2, 2, (draws, images, points, 2))
+        out.array("displacement", moved, ("draw", "image", "point", "axis"), units="px")
+        worst = 2 * distance.mean(1) * only_last
+        out.array("worst_distance", worst, ("seed", "image", "layer"))
+        moved = rng.choice([-2.0, 2.0], (seeds, images, len(layers), points, 2))
+        out.array(
+            "worst_displacement",
+            moved * only_last[:, None, None],
+            ("seed", "image", "layer", "point", "axis"),
+            units="px",
+        )
+        transfer = np.repeat((1.5 * found * only_last)[:, None], seeds, axis=1)
+        out.array("transfer", transfer, ("seed", "seed_of", "layer"))
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -332,4 +378,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "jaggedness": write_jaggedness,
     "shiftability": write_shiftability,
     "bias": write_bias,
+    "deformation": write_deformation,
 }

@@ -26,6 +26,7 @@ LAYERS = {
     "ablation": {},
     "evaluation": {},
     "calibration": {},
+    "deformation": {},
     "bias": {},
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
@@ -35,7 +36,7 @@ LEAVES = {
     "invariance": "invariance",
     "shiftability": "global_sum",
 }
-PIXELS = ("strength", "position", "subsampling")
+PIXELS = ("strength", "position", "subsampling", "displacement", "worst_displacement")
 
 
 @pytest.mark.parametrize("kind", WRITERS)
