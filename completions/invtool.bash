@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable smoothness bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -254,6 +254,16 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    smoothness)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -l|--layer) _invtool_words "all penultimate"; return ;;
+        --law) _invtool_words "auto truncated-normal normal uniform"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --law -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
     bias)
       case $prev in
         -o|--output) _invtool_files; return ;;
@@ -270,7 +280,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;

@@ -111,7 +111,8 @@ def smoothed(weight: NDArray[Any], sigma: float) -> NDArray[Any]:
     """
     down, right = (_gaussian(side, sigma) for side in weight.shape[-2:])
     blurred = down @ weight @ right.T
-    return blurred * (_norm(weight) / _norm(blurred))
+    kept: NDArray[np.float64] = blurred * (_norm(weight) / _norm(blurred))
+    return kept
 
 
 def _gaussian(side: int, sigma: float) -> NDArray[np.float64]:
@@ -122,4 +123,4 @@ def _gaussian(side: int, sigma: float) -> NDArray[np.float64]:
 
 
 def _norm(weight: NDArray[Any]) -> NDArray[Any]:
-    return np.sqrt((weight**2).sum(axis=(-2, -1), keepdims=True))
+    return np.asarray(np.sqrt((weight**2).sum(axis=(-2, -1), keepdims=True)))
