@@ -101,3 +101,22 @@ def common(labels: Sequence[str]) -> str:
     """
     parts = [re.split(r"[:,]\s*", label) for label in labels]
     return ", ".join(part for part in parts[0] if all(part in each for each in parts))
+
+
+def names(keys: Sequence[tuple[str, int]]) -> list[str]:
+    """Each label and step without what all have.
+
+    >>> names([("blocks, faces", 0), ("blocks, faces", 100)])
+    ['step 0', 'step 100']
+    >>> names([("blocks, faces", WHOLE), ("blocks, objects", WHOLE)])
+    ['faces', 'objects']
+    """
+    labels = telling([label for label, _ in keys])
+    if len({step for _, step in keys}) == 1:
+        return labels
+    alone = len(set(labels)) == 1
+    told = [f"step {step}" if step != WHOLE else "" for _, step in keys]
+    pairs = [
+        ("" if alone and step else label, step) for label, step in zip(labels, told, strict=True)
+    ]
+    return [", ".join(part for part in pair if part) for pair in pairs]

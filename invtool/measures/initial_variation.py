@@ -52,7 +52,7 @@ def initial_variation(
 
     >>> mean, deviation = initial_variation(3, 3, 96, "truncated-normal")
     >>> round(mean, 3), round(deviation, 3)
-    (1.857, 0.034)
+    (1.857, 0.035)
     """
     mean, deviation = _of_one(height, width, law, sigma, seed)
     return mean, deviation / math.sqrt(filters)
@@ -107,7 +107,7 @@ def smoothed(weight: NDArray[Any], sigma: float) -> NDArray[Any]:
     """Each filter (..., height, width) convolved with a Gaussian of `sigma` pixels, its norm kept.
 
     >>> smoothed(np.array([[[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]), 0.5).round(2)[0, 1]
-    array([0.13, 0.97, 0.13])
+    array([0.13, 0.96, 0.13])
     """
     down, right = (_gaussian(side, sigma) for side in weight.shape[-2:])
     blurred = down @ weight @ right.T

@@ -213,13 +213,7 @@ def _lines(networks: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
         found.setdefault((network.label, network.step), []).append(network)
     if len(found) == 1:
         return [(networks[0].result.name if len(networks) == 1 else "mean", [*networks])]
-    labels = trajectories.telling([label for label, _ in found])
-    steps = len({step for _, step in found}) > 1
-    names = [
-        titled(label if len(set(labels)) > 1 or not steps else "", f"step {step}" * (steps > 0))
-        for label, (_, step) in zip(labels, found, strict=True)
-    ]
-    return list(zip(names, found.values(), strict=True))
+    return list(zip(trajectories.names(list(found)), found.values(), strict=True))
 
 
 def _looks(names: Sequence[str]) -> dict[str, Look]:
@@ -330,19 +324,24 @@ def _point(place: float | str, group: Sequence[Measured], name: str, layer: str)
 
 
 def _initial(layers: Sequence[str], networks: Sequence[Measured]) -> list[Line]:
-    """What was expected before training, with 2 standard deviations: a line for each different law."""
-    found: dict[tuple[str, ...], list[Point]] = {}
-    for network in networks:
-        points = []
-        for layer in layers:
-            value, sd = (
-                float(network.of(name, layer)) for name in ("initial", "initial_deviation")
-            )
-            points.append(Point(layer, value, value - 2 * sd, value + 2 * sd))
-        if any(point.defined for point in points):
-            key = tuple(f"{point.value:.3f}" for point in points)
-            found.setdefault(key, points)
-    return [Line(INITIAL_NAME, points, INITIAL, {"label": ""}) for points in found.values()]
+    """What was expected before training, with 2 standard deviations: a line, or one for each law."""
+    found: list[dict[float, float]] = []  # of each layer, the deviation of each value
+    for layer in layers:
+        pairs = (
+            (float(network.of("initial", layer)), float(network.of("initial_deviation", layer)))
+            for network in networks
+        )
+        known = {round(value, 3): sd for value, sd in pairs if math.isfinite(value)}
+        found.append(dict(sorted(known.items())))
+    lines = []
+    for at in range(max(map(len, found), default=0)):
+        values = [[*known.items()][at] if at < len(known) else (math.nan,) * 2 for known in found]
+        points = [
+            Point(layer, value, value - 2 * sd, value + 2 * sd)
+            for layer, (value, sd) in zip(layers, values, strict=True)
+        ]
+        lines.append(Line(INITIAL_NAME, points, INITIAL, {"label": ""}))
+    return lines
 
 
 def _marks(networks: Sequence[Measured], layers: Sequence[str]) -> list[Mark]:

@@ -152,16 +152,7 @@ def _groups(networks: Sequence[Network]) -> dict[str, list[Network]]:
     steps = {step for _, step in found}
     if len(found) == len(networks) and len(steps) == 1:
         return {network.name: [network] for network in networks}
-    labels = trajectories.telling([label for label, _ in found])
-    heads = [
-        ", ".join(part for part in (label, _step(step)) if part)
-        for label, (_, step) in zip(labels, found, strict=True)
-    ]
-    return dict(zip(heads, found.values(), strict=True))
-
-
-def _step(step: int) -> str:
-    return "" if step == trajectories.WHOLE else f"step {step}"
+    return dict(zip(trajectories.names(list(found)), found.values(), strict=True))
 
 
 def _band(group: Sequence[Network], layer: str) -> str:
