@@ -34,6 +34,9 @@ class Train:
     precision: str = "auto"
     threads: int | None = None  # None: all cores
     checkpoint_every: float = 60.0  # seconds
+    checkpoint_at: str = ""  # steps after which a model file is kept, as 0,10,100, or log
+    random_labels: bool = False  # of the training images, in place of their own
+    limit: int | None = None  # training images, spread over the categories
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from invtool.config import Train
 from invtool.errors import InvtoolError
 from invtool.files import models
 from invtool.models.architectures import build
-from invtool.models.networks import Network
+from invtool.models.networks import Network, load
 from invtool.models.normalization import PER_IMAGE
+from invtool.models.references import parse as parse_reference
 from invtool.stages import train
 from invtool.training.draws import Draws
 from invtool.training.loop import Trainer, TrainingImages
@@ -230,8 +232,12 @@ PLACES = {
     "mid-epoch": lambda: nth(loop.Trainer, "_step", 7, KILL),
     "last step": lambda: nth(loop.Trainer, "_step", 12, KILL, True),
     "between line and checkpoint": lambda: nth(stage._Run, "_after_epoch", 2, KILL),
-    "half a checkpoint": lambda: half_written(3),
-    "half a model": lambda: half_written(5),
+    "half a checkpoint": lambda: half_written(6),
+    "half a step": lambda: half_written(7),
+    "half a model": lambda: half_written(11),
+    "before the first step is kept": lambda: nth(stage._Run, "_keep", 1, KILL),
+    "between step and checkpoint": lambda: nth(stage._Run, "_keep", 6, KILL, True),
+    "before the checkpoint goes": lambda: nth(stage._Run, "_settle_steps", 1, KILL, True),
     "before tidying": lambda: nth(stage._Run, "tidy", 1, KILL),
     "between networks": lambda: nth(stage._Run, "__init__", 2, KILL),
     "second network": lambda: nth(loop.Trainer, "_step", 17, KILL),
@@ -264,7 +270,7 @@ for case in json.load(sys.stdin):
 '''
 LINE = (
     "train -d small.h5 -n py:nets:make -t white-noise --seen 2 --epochs 3 --batch-size 8 --threads 1"
-    " --checkpoint-every {every} -o {target}"
+    " --checkpoint-at log --checkpoint-every {every} -o {target}"
 )
 CASES = [
     ("after the first checkpoint", 60, -9),
@@ -274,7 +280,11 @@ CASES = [
     ("last step", 0, -9),
     ("between line and checkpoint", 0, -9),
     ("half a checkpoint", 60, -9),
+    ("half a step", 60, -9),
     ("half a model", 60, -9),
+    ("before the first step is kept", 60, -9),
+    ("between step and checkpoint", 0, -9),
+    ("before the checkpoint goes", 0, -9),
     ("before tidying", 60, -9),
     ("SIGTERM", 0, 143),
     ("SIGINT", 0, 130),
@@ -366,7 +376,17 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
         for path in target.parent.glob(f"*{target.stem}.*")
         if path.stem.split(".")[0] == str(number)
     }
-    assert left == {f"{number}.st", f"{number}.jsonl"}
+    assert left == {f"{number}.st", f"{number}.jsonl", f"{number}.steps"}
+    assert_same_steps(target.with_suffix(".steps"), folder / "x" / "w.steps")
+
+
+def assert_same_steps(one: Path, other: Path) -> None:
+    names = [sorted(path.name for path in kept.iterdir()) for kept in (one, other)]
+    assert names[0] == names[1] == [f"step-{step:06d}.st" for step in (0, 1, 2, 4, 8, 12)]
+    for name in names[0]:
+        first, second = weights(one / name), weights(other / name)
+        assert all((second[key] == values).all() for key, values in first.items())
+        assert models.read_metadata(one / name)["step"] == int(name[5:11])
 
 
 def test_the_file_of_a_resumed_run_names_the_command_that_began_it(
@@ -384,13 +404,40 @@ def test_a_stopped_run_of_several_networks(number: int, folder: Path, stopped: A
     target = folder / "x" / f"several{number}"
     assert stopped[f"x/several{number}"] == [SEVERAL[number][1], 0]
     names = sorted(path.name for path in target.iterdir() if not path.name.startswith("."))
-    assert names == sorted(f"seen{k}-seed0{s}" for k in (2, 3) for s in (".st", ".jsonl"))
+    assert names == sorted(f"seen{k}-seed0{s}" for k in (2, 3) for s in (".st", ".jsonl", ".steps"))
     for name in names:
         if name.endswith(".st"):
             whole, again = weights(folder / "x" / "whole" / name), weights(target / name)
             assert all((again[key] == values).all() for key, values in whole.items())
+        elif name.endswith(".steps"):
+            assert_same_steps(target / name, folder / "x" / "whole" / name)
         else:
             assert lines(target / name) == lines(folder / "x" / "whole" / name)
+
+
+def test_steps_are_models_of_the_way_and_change_nothing(folder: Path, stopped: Any) -> None:
+    model, kept = weights(folder / "x" / "w.st"), folder / "x" / "w.steps"
+    first = build("py:nets:make", {"categories": 4, "channels": 3, "height": 8, "width": 8}, seed=0)
+    for step, wanted in ((0, first.state_dict()), (12, model)):
+        found = weights(kept / f"step-{step:06d}.st")
+        assert found.keys() == wanted.keys()
+        assert all((found[name] == np.asarray(value)).all() for name, value in wanted.items())
+    told = train.told(folder / "x" / "w.st")
+    assert told is not None
+    train.run(replace(told, checkpoint_at=""), folder / "plain.st")
+    plain = weights(folder / "plain.st")
+    assert all((plain[name] == value).all() for name, value in model.items())
+    network = load(parse_reference(str(kept / "step-000004.st")))
+    assert network.categories and network.metadata["step"] == 4
+
+
+def test_steps_of_a_model_that_is_replaced_go(folder: Path) -> None:
+    for at, left in (("0,3", [0, 3]), ("1", [1]), ("", None)):
+        train.run(replace(TINY, epochs=1, checkpoint_at=at), folder / "steps.st")
+        kept = folder / "steps.steps"
+        names = None if left is None else [f"step-{step:06d}.st" for step in left]
+        assert (sorted(path.name for path in kept.iterdir()) if kept.exists() else None) == names
+    assert not list(folder.glob("steps.checkpoint*"))
 
 
 def test_stopped_before_the_first_checkpoint(folder: Path, stopped: Any) -> None:

@@ -63,6 +63,22 @@ def main(
             help="blocks (blocks:filters=16 is narrower), alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
         ),
     ] = Train.network,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default="all",
+            help="Train on N images, spread evenly over the categories.",
+        ),
+    ] = Train.limit,
+    random_labels: Annotated[
+        bool,
+        typer.Option(
+            "--random-labels",
+            help="Train on labels drawn at random, each image's once and for all.",
+        ),
+    ] = Train.random_labels,
     pool: Pool = Train.pool,
     antialias: Antialias = Train.antialias,
     seen: Annotated[
@@ -149,6 +165,14 @@ def main(
         float,
         typer.Option(min=0, metavar="S", help="Seconds between checkpoints within an epoch."),
     ] = Train.checkpoint_every,
+    checkpoint_at: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...",
+            show_default="none",
+            help="Steps after which a model file is kept in model.steps/, as 0,10,100; log: 0, 1, 2, 4, ... and the last.",
+        ),
+    ] = Train.checkpoint_at,
     resume: Annotated[
         bool,
         typer.Option(
@@ -172,6 +196,16 @@ def main(
     averages (avgK), or pools at every position and is blurred (blurK); a strided convolution is
     computed at every position and blurred as it comes out, before batch norm and ReLU. The model
     records it, and every command opens it so; its parameters are those of the network without.
+
+    --checkpoint-at keeps whole model files of the way there, as model.steps/step-000100.st, which
+    every command opens as a model; step 0 is the network at initialization, and until model.st is
+    whole they lie in model.checkpoint.steps/. Each of several networks has a folder of its own.
+
+    --random-labels draws the label of each training image uniformly, by the seed and the image's
+    number, so that a network can only memorize them. What tells whether it has is the accuracy on
+    the training images with these labels: the log has it for each epoch, as the images were shown,
+    the table and the model for the network as it came out. Test images keep their own labels, on
+    which accuracy is at chance. Memorizing wants more epochs, or fewer images (--limit).
 
     --search holds out a tenth of each category's training images, chosen by the seed, and trains
     every combination of learning rate and weight decay on the others; never on test images. After
@@ -203,6 +237,9 @@ def main(
         precision=precision,
         threads=threads,
         checkpoint_every=checkpoint_every,
+        checkpoint_at=checkpoint_at,
+        random_labels=random_labels,
+        limit=limit,
     )
     several = len(config.seen) * seeds > 1
     target = output or Path("models" if several else "model.st")

@@ -93,6 +93,9 @@ MODEL_OPTIONAL = {
     "antialias": "Filter before its strided convolutions and slices subsample, as `blur3`.",
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
+    "random_labels": "An object: training images had labels drawn at random by this seed; test images have their own.",
+    "training_accuracy": "As accuracy, of the training images with their random labels.",
+    "step": "Steps of training that the network has had, where the file is a checkpoint on the way.",
     "search": "An object: how learning rate and weight decay were found on held-out training images: rule, number of "
     "images held_out and of all training images, seen categories and seed of the network; trials, the best first, "
     "with learning_rate, weight_decay, epochs run, accuracy and loss on held-out images (null: diverged), and status "
