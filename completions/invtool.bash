@@ -31,6 +31,7 @@ _invtool() {
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
         --limit)  return ;;
+        --init-smooth)  return ;;
         --pool)  return ;;
         --antialias)  return ;;
         --seen)  return ;;
@@ -50,7 +51,7 @@ _invtool() {
         --checkpoint-every)  return ;;
         --checkpoint-at)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in
