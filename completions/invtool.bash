@@ -31,10 +31,11 @@ _invtool() {
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
         --limit)  return ;;
+        --init-smooth)  return ;;
         --pool)  return ;;
         --antialias)  return ;;
         --seen)  return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
@@ -50,12 +51,12 @@ _invtool() {
         --checkpoint-every)  return ;;
         --checkpoint-at)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
@@ -63,14 +64,14 @@ _invtool() {
         -f|--format) _invtool_words "table json csv"; return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed";
+      _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform";
       _invtool_files;
       ;;
     activations)
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
         --weights) _invtool_files; return ;;
@@ -93,7 +94,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         --embed)  return ;;
         --fill) _invtool_words "inpaint black edge mean"; return ;;
         --tta)  return ;;
@@ -119,7 +120,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
         --cost)  return ;;
@@ -142,7 +143,7 @@ _invtool() {
       ;;
     calibrate)
       case $prev in
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
         --below)  return ;;
@@ -172,7 +173,7 @@ _invtool() {
         --tau)  return ;;
         --resamples)  return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
         --mean)  return ;;
@@ -312,7 +313,7 @@ _invtool() {
     demo)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi

@@ -37,6 +37,7 @@ class Train:
     checkpoint_at: str = ""  # steps after which a model file is kept, as 0,10,100, or log
     random_labels: bool = False  # of the training images, in place of their own
     limit: int | None = None  # training images, spread over the categories
+    init_smooth: float = 0.0  # pixels: sigma of a Gaussian over each filter at initialization
 
 
 @dataclass(frozen=True)

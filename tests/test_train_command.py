@@ -82,7 +82,7 @@ def names(folder: Path) -> set[str]:
         ("--seen 1 --seen 1 -t blur", 2, "--seen 1 1 names a count twice"),
         ("-d oblong.h5 -t rot90 --seen 1", 1, "rot90 changes the size of the images of oblong.h5"),
         ("--seen -1", 2, "invalid value for '--seen'"),
-        ("--epochs 0", 2, "invalid value for '--epochs'"),
+        ("--epochs -1", 2, "invalid value for '--epochs'"),
         ("--recipe slow", 2, "invalid value for '--recipe'"),
         ("--device gpu", 2, "no device 'gpu'; use auto, cpu, cuda, cuda:N or mps"),
         ("--device meta", 2, "no device 'meta'"),
@@ -105,6 +105,8 @@ def names(folder: Path) -> set[str]:
         ("--checkpoint-at log -o /dev/null", 2, "-o /dev/null: --checkpoint-at keeps files"),
         ("-o old.st", 2, "old.steps exists; pass --overwrite to replace it"),
         ("-o mixed.st --overwrite", 1, "mixed.steps/notes.txt is no step of a training; move it"),
+        ("--init-smooth nan", 2, "--init-smooth nan: pixels from 0 are wanted"),
+        ("--epochs 0 --search", 2, "--search trains; --epochs 0 is the network at initialization"),
         ("--random-labels --search", 2, "of which random labels tell nothing"),
     ],
 )

@@ -19,6 +19,8 @@ import torch
 from small import quadrants, room, write_set
 
 from invtool.config import Train
+from invtool.data.random_labels import random_labels
+from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
 from invtool.files import models
 from invtool.models.architectures import build
@@ -438,6 +440,74 @@ def test_steps_of_a_model_that_is_replaced_go(folder: Path) -> None:
         names = None if left is None else [f"step-{step:06d}.st" for step in left]
         assert (sorted(path.name for path in kept.iterdir()) if kept.exists() else None) == names
     assert not list(folder.glob("steps.checkpoint*"))
+
+
+# --- what else it may be told
+
+
+def test_the_network_at_initialization_is_what_untrained_gives_again(folder: Path) -> None:
+    for sigma in (0.0, 1.5):
+        config = replace(TINY, epochs=0, seed=3, init_smooth=sigma, checkpoint_at="log")
+        train.run(config, folder / "first.st")
+        train.run(replace(TINY, epochs=1, seed=3, init_smooth=sigma), folder / "trained.st")
+        first = weights(folder / "first.st")
+        network = load(parse_reference(str(folder / "trained.st")), untrained=True, seed=3)
+        for name, value in network.module.state_dict().items():
+            np.testing.assert_array_equal(first[name], value)
+        assert models.read_metadata(folder / "first.st").get("init_smooth", 0) == sigma
+        assert (folder / "first.jsonl").read_text() == ""
+        assert [p.name for p in (folder / "first.steps").iterdir()] == ["step-000000.st"]
+
+
+def test_random_labels_are_memorized_and_tell_nothing_of_test_images(folder: Path) -> None:
+    config = replace(TINY, network="py:nets:flat", random_labels=True, limit=16, epochs=40)
+    (row,) = train.run(config, folder / "memory.st")
+    told = models.read_metadata(folder / "memory.st")
+    assert told["random_labels"] == {"seed": 0}
+    memorized = told["training_accuracy"]["none"]["all"]
+    assert row["training, random labels"] == memorized > 0.8
+    last = json.loads((folder / "memory.jsonl").read_text().splitlines()[-1])
+    assert last["accuracy"] > 0.6 and last["test"]["none"]["all"] < 0.6
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_random_label_belongs_to_seed_and_image(
+    folder: Path, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[tuple[int, int], dict[int, int]] = {}
+
+    def keep(self: Trainer, image: Any, *rest: Any, real: Any = Trainer._step) -> Any:
+        numbers, labels = self.images.index[image].tolist(), self.images.label[image].tolist()
+        pairs = shown.setdefault((self.draws.seed, self.batch), {})
+        for number, label in zip(numbers, labels, strict=True):
+            assert pairs.setdefault(number, label) == label  # whatever step or epoch shows it
+        return real(self, image, *rest)
+
+    monkeypatch.setattr(Trainer, "_step", keep)
+    for seed, batch in ((0, 8), (0, 3), (1, 8)):
+        config = replace(TINY, seed=seed, batch_size=batch, random_labels=True, limit=limit)
+        train.run(config, folder / "random.st")
+    one, other, another = shown[0, 8], shown[0, 3], shown[1, 8]
+    drawn = random_labels(32, 4, seed=0)
+    assert all(label == drawn[number] for number, label in {**one, **other}.items())
+    assert any(another[number] != one[number] for number in one.keys() & another.keys())
+    assert limit is None or len(one) <= limit
+    own = open_data("small.h5").label
+    assert any(own[number] != label for number, label in one.items())
+
+
+def test_fewer_images_are_spread_over_the_categories(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    made = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer, "__init__", lambda self, *rest: (made(self, *rest), seen.append(self))[0]
+    )
+    train.run(replace(TINY, limit=12), folder / "few.st")
+    (found,) = seen
+    assert np.bincount(found.images.label.numpy()).tolist() == [3, 3, 3, 3]
+    assert found.steps_per_epoch == 1 and found.images.index.numpy().max() > 12
 
 
 def test_stopped_before_the_first_checkpoint(folder: Path, stopped: Any) -> None:

@@ -91,6 +91,7 @@ MODEL = {  # metadata, each value JSON text
 MODEL_OPTIONAL = {
     "pool": "Filter before the pooling layers of the architecture subsample, as `avg6` or `blur3`.",
     "antialias": "Filter before its strided convolutions and slices subsample, as `blur3`.",
+    "init_smooth": "Standard deviation in pixels of the Gaussian that smoothed its filters at initialization.",
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
     "random_labels": "An object: training images had labels drawn at random by this seed; test images have their own.",

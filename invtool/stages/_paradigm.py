@@ -29,6 +29,7 @@ class Paradigm:
 
     network: str
     smoothing: dict[str, str]  # filters before it subsamples
+    init_smooth: float  # pixels
     images: ImageSet
     shown: NDArray[np.int64]  # numbers of the images to train on
     transform: Spec
@@ -53,6 +54,7 @@ class Paradigm:
         return cls(
             config.network,
             filters.chosen(pool=config.pool, antialias=config.antialias),
+            config.init_smooth,
             _relabeled(images, seed) if config.random_labels else images,
             images.indices(TRAIN, config.limit),
             transform,
@@ -71,7 +73,7 @@ class Paradigm:
             "height": height,
             "width": width,
         }
-        module = build(self.network, arguments, seed=self.seed)
+        module = build(self.network, arguments, seed=self.seed, init_smooth=self.init_smooth)
         antialiasing.install(module, **self.smoothing)
         module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Network(
@@ -83,6 +85,7 @@ class Paradigm:
             metadata={
                 "architecture": {"name": self.network, "arguments": arguments},
                 **self.smoothing,
+                **({"init_smooth": self.init_smooth} if self.init_smooth else {}),
             },
         )
 

@@ -187,6 +187,8 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
     smoothing(config)
     _search(config)
     milestones.parse(config.checkpoint_at)
+    if not 0 <= config.init_smooth < inf:
+        raise UsageError(f"--init-smooth {config.init_smooth:g}: pixels from 0 are wanted")
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None
     if count is not None:
@@ -218,6 +220,8 @@ def _search(config: Train) -> None:
             raise UsageError(f"--{several} names a value twice")
     if not config.search:
         return
+    if config.epochs == 0:
+        raise UsageError("--search trains; --epochs 0 is the network at initialization")
     if config.random_labels:
         raise UsageError("--search goes by held-out images, of which random labels tell nothing")
     points = combinations(config)
