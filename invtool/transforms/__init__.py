@@ -22,6 +22,7 @@ from invtool.transforms.specs import Spec, SpecError, Step, parse
 if TYPE_CHECKING:
     from invtool.transforms.color import color_rotation, contrast_inversion, grayscale
     from invtool.transforms.convolution import blur, high_pass, horizontal_filter, vertical_filter
+    from invtool.transforms.deformation import deform
     from invtool.transforms.embedding import embed
     from invtool.transforms.geometry import rot90, rot180, rotate, thinning
     from invtool.transforms.noise import salt_pepper, white_noise
@@ -37,6 +38,7 @@ __all__ = [
     "blur",
     "color_rotation",
     "contrast_inversion",
+    "deform",
     "embed",
     "grayscale",
     "high_pass",

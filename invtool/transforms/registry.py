@@ -5,7 +5,8 @@ the tuple below: the spec grammar, the list, the help and the contact sheet read
 function's name is the transform's, with underscores; its keywords are the parameters'.
 
 A source is the short name of a paper and a place in it: *categories* is the paper on robustness
-across categories and invariant neurons, *sensitivity* the one on the Invariant Transformer Net.
+across categories and invariant neurons, *sensitivity* the one on the Invariant Transformer Net,
+*deformation* the one on learned deformation stability.
 """
 
 from collections.abc import Callable
@@ -19,32 +20,41 @@ if TYPE_CHECKING:
 
 Family = Literal["color", "convolution", "noise", "geometric"]
 FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
+BORDERS = ("edge", "reflect", "zeros")  # of what lies outside an image
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of a transform: its default, its unit and the closed range that it may take."""
+    """One number of a transform: its default, its unit and the closed range that it may take.
+
+    Where the default is `auto`, which goes by the images' size, that word may be given too. A
+    `whole` one is an integer.
+    """
 
     name: str
-    default: float
+    default: float | Literal["auto"]
     unit: str
     low: float
     high: float
     help: str
+    whole: bool = False
 
     @property
     def range(self) -> str:
         """As messages and tables write it: `0 to 64 px`; a pure number's unit, 1, is left out."""
         unit = "" if self.unit == "1" else f" {self.unit}"
-        return f"{self.low:g} to {self.high:g}{unit}"
+        word = " or auto" if self.default == "auto" else ""
+        return f"{self.low:g} to {self.high:g}{unit}{word}"
 
     def row(self) -> dict[str, str | None]:
         """The columns of a table that describe it."""
-        default = f"{self.default:g}"
+        default = self.default if isinstance(self.default, str) else f"{self.default:g}"
         return {"parameter": self.name, "default": default, "unit": self.unit, "range": self.range}
 
     def told(self, value: float | str) -> str:
         """A value with its unit, where the name does not tell it: `2 px`."""
+        if isinstance(value, str):
+            return value
         unit = "" if self.unit in ("1", self.name) else f" {self.unit}"
         return f"{value:g}{unit}"
 
@@ -238,6 +248,19 @@ _TABLE = (
         parameters=(
             Parameter("size", 0.45, "px or share", 0.01, 8192.0, "height; a share up to 1"),
             Choice("fill", "inpaint", FILLS, "what lies around"),
+        ),
+        random=True,
+    ),
+    Transform(
+        name="deform",
+        family="geometric",
+        module="deformation",
+        help="smooth random deformation, a thin-plate spline",
+        source="deformation, section 2.1",
+        parameters=(
+            Parameter("grid", "auto", "points", 2, 16, "control points a side", whole=True),
+            Parameter("pixels", "auto", "px", 0.0, 1024.0, "largest displacement along an axis"),
+            Choice("border", "edge", BORDERS, "what lies outside the image"),
         ),
         random=True,
     ),

@@ -150,10 +150,15 @@ def _value(number: str, transform: Transform, parameter: Parameter | Choice) -> 
         if number not in parameter.words:
             raise SpecError(f"{label} is {parameter.range}, not {number!r}")
         return number
+    if number == parameter.default:
+        return number
+    kind = "a whole number" if parameter.whole else "a number"
     try:
         value = float(number)
     except ValueError:
-        raise SpecError(f"{label} is a number, {parameter.range}, not {number!r}") from None
+        raise SpecError(f"{label} is {kind}, {parameter.range}, not {number!r}") from None
+    if parameter.whole and not value.is_integer():
+        raise SpecError(f"{label} is {kind}, {parameter.range}, not {number}")
     if not parameter.low <= value <= parameter.high:
         raise SpecError(f"{label} is within {parameter.range}, not {number}")
     return value + 0.0  # -0 becomes 0
