@@ -313,6 +313,9 @@ def test_a_pipe_in_and_out_and_the_list(invtool, tmp_path):
     assert {row["name"] for row in listed} == set(TRANSFORMS)
     blur = next(row for row in listed if row["name"] == "blur")
     assert (blur["parameter"], blur["default"], blur["unit"]) == ("sigma", "2", "px")
+    assert (blur["identity"], blur["sweep"]) == ("0", "0:8:17")
+    swept = [row["name"] for row in listed if row["sweep"]]
+    assert swept == [name for name, entry in TRANSFORMS.items() if entry.strength]
     table = invtool("transform", "--list").stdout.splitlines()
     assert len(table) == len(listed) + 1
     assert table[0].split()[:4] == ["name", "parameter", "default", "unit"]

@@ -14,7 +14,7 @@ EXAMPLES = """\
 invtool transform --list
 invtool transform blur:sigma=3 photos/ -o blurred/
 invtool transform high-pass cat.jpg dog.jpg -t white-noise -t rot90 -o sheet.png
-invtool transform all --data faces --limit 4 -o twelve.png
+invtool transform all --data faces --limit 4 -o all.png
 invtool data objects | invtool transform grayscale+white-noise:sigma=50 --seed 3 -o noisy.h5"""
 
 FORMS = {".h5": "h5", ".nc": "h5", ".png": "sheet"}
@@ -89,7 +89,8 @@ def main(
     that shows each image beside its transforms; no suffix a folder of PNG files; a pipe gets an
     images file. PNG clips to 0..255, and shows what filters make, which is signed, with 0 as
     mid-gray and the largest magnitude of each image as black or white. Noise belongs to the seed
-    and the image's number in its set, so a --limit or another order does not change it.
+    and the image's number in its set, so a --limit or another order does not change it. What lies
+    outside the image is black to what moves it, unless border=edge or border=reflect says other.
     """
     if listing:
         _list(output, format, overwrite)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from invtool.transforms._batch import check
-from invtool.transforms._sampling import brought_inside, move, stretch
+from invtool.transforms._sampling import brought_inside, move, places, stretch
 
 
 def rot90(image: Tensor) -> Tensor:
@@ -73,6 +73,10 @@ def rotate(image: Tensor, *, degrees: float, border: str = "zeros") -> Tensor:
     if degrees % 90 == 0:
         return torch.rot90(image, int(degrees // 90) % 4, (2, 3))
     grid = _rotation_grid(*image.shape[2:], float(degrees), border, image.dtype, image.device)
+    return _sample(image, grid)
+
+
+def _sample(image: Tensor, grid: Tensor) -> Tensor:
     grid = grid.expand(len(image), -1, -1, -1)
     return torch.nn.functional.grid_sample(image, grid, align_corners=False)
 
@@ -86,15 +90,20 @@ def _rotation_grid(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Where each pixel of the turned image comes from, (1, height, width, xy), edges at -1 and 1."""
+    """Where each pixel of the turned image comes from, (1, height, width, xy)."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
     x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
     from_x = cosine * x - sine * y[:, None] + (width - 1) / 2
     from_y = sine * x + cosine * y[:, None] + (height - 1) / 2
+    return _grid(from_x, from_y, border).to(dtype).to(device)
+
+
+def _grid(from_x: Tensor, from_y: Tensor, border: str) -> Tensor:
+    """Places in pixels, both (height, width), as the sampler takes them: edges at -1 and 1."""
+    height, width = from_x.shape
     from_x, from_y = brought_inside(from_x, width, border), brought_inside(from_y, height, border)
-    grid = torch.stack(((2 * from_x + 1) / width - 1, (2 * from_y + 1) / height - 1), dim=-1)
-    return grid[None].to(dtype).to(device)
+    return torch.stack(((2 * from_x + 1) / width - 1, (2 * from_y + 1) / height - 1), dim=-1)[None]
 
 
 def translate_x(image: Tensor, *, share: float, border: str = "zeros") -> Tensor:
@@ -143,7 +152,7 @@ def scale_x(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
     >>> scale_x(image, factor=0.5).flatten().tolist()
     [17.5, 22.5, 27.5, 32.5]
     """
-    return _scale(image, (3,), factor, border)
+    return _scale(image, 3, factor, border)
 
 
 def scale_y(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
@@ -153,7 +162,7 @@ def scale_y(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
     >>> scale_y(image, factor=2, border="edge").flatten().tolist()
     [10.0, 15.0, 35.0, 40.0]
     """
-    return _scale(image, (2,), factor, border)
+    return _scale(image, 2, factor, border)
 
 
 def zoom(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
@@ -163,16 +172,37 @@ def zoom(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
     >>> zoom(image, factor=2)[0, 0].tolist()[1]
     [0.0, 2.5, 4.5, 0.0]
     """
-    return _scale(image, (3, 2), factor, border)
+    _check_factor(image, factor)
+    if factor == 1:
+        return image.clone()
+    grid = _zoom_grid(*image.shape[2:], float(factor), border, image.dtype, image.device)
+    return _sample(image, grid)
 
 
-def _scale(image: Tensor, axes: tuple[int, ...], factor: float, border: str) -> Tensor:
+@lru_cache(maxsize=64)
+def _zoom_grid(
+    height: int,
+    width: int,
+    factor: float,
+    border: str,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Where each pixel of the scaled image comes from, (1, height, width, xy)."""
+    from_x = places(width, factor).expand(height, -1)
+    from_y = places(height, factor)[:, None].expand(-1, width)
+    return _grid(from_x, from_y, border).to(dtype).to(device)
+
+
+def _scale(image: Tensor, axis: int, factor: float, border: str) -> Tensor:
+    _check_factor(image, factor)
+    return image.clone() if factor == 1 else stretch(image, axis, float(factor), border)
+
+
+def _check_factor(image: Tensor, factor: float) -> None:
     check(image)
     if not math.isfinite(factor) or factor == 0:
         raise ValueError(f"factor is a finite number other than 0 (singular), not {factor}")
-    if factor == 1:
-        return image.clone()
-    return stretch(image, axes, float(factor), border)
 
 
 def thinning(image: Tensor) -> Tensor:

@@ -134,10 +134,18 @@ class Transform:
     def rows(self) -> list[dict[str, str | None]]:
         """One row of a table for each parameter, or one row for a transform that has none."""
         about = {"family": self.family, "help": self.help, "source": self.source}
-        none: dict[str, str | None] = dict.fromkeys(("parameter", "default", "unit", "range"))
+        columns = ("parameter", "default", "unit", "range", "identity", "sweep")
+        empty: dict[str, str | None] = dict.fromkeys(columns)
+        moved = {"identity": f"{self.identity:g}", "sweep": self.sweep}
         return [
-            {"name": self.name, **settings, **about}
-            for settings in [parameter.row() for parameter in self.parameters] or [none]
+            {
+                "name": self.name,
+                **empty,
+                **settings,
+                **(moved if settings.get("parameter", "") == self.strength else {}),
+                **about,
+            }
+            for settings in [parameter.row() for parameter in self.parameters] or [{}]
         ]
 
 

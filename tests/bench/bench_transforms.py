@@ -298,6 +298,101 @@ def turns(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
     yield "rotate:degrees=30", found
 
 
+SHARE, FACTOR = 0.11, 1.4  # a part of a pixel in every size; more around
+
+
+def moves(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    for name in ("translate-x", "translate-y"):
+        pixels = SHARE * batch.size
+        shift = (pixels, 0.0) if name == "translate-x" else (0.0, pixels)
+        yield f"{name}:share={SHARE}", _affine(batch, (1.0, 1.0), shift)
+    for name, scale in (
+        ("scale-x", (FACTOR, 1.0)),
+        ("scale-y", (1.0, FACTOR)),
+        ("zoom", (FACTOR, FACTOR)),
+    ):
+        yield f"{name}:factor={FACTOR}", _affine(batch, scale, (0.0, 0.0))
+
+
+def _affine(batch: Batch, scale: tuple[float, float], shift: tuple[float, float]) -> list[Peer]:
+    """Peers that scale coordinates and move the image, both (x, y), bilinear, zeros outside."""
+    peers, x, size = batch.peers, batch.image, batch.size
+    (a, b), (right, down), middle = scale, shift, (size - 1) / 2
+    back = torch.tensor([[a, 0, -2 * right / size], [0, b, -2 * down / size]])
+
+    def sampled() -> Any:
+        grid = F.affine_grid(back.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, align_corners=False)
+
+    found: list[Peer] = [("torch affine_grid + grid_sample", sampled, 1)]
+    if (tv := peers.get("torchvision")) and a == b:
+        bilinear = importlib.import_module("torchvision.transforms.v2").InterpolationMode.BILINEAR
+        found.append(
+            (
+                "torchvision affine",
+                lambda: tv.affine(x, 0, [right, down], 1 / a, [0.0], interpolation=bilinear),
+                1,
+            )
+        )
+    if kornia := peers.get("kornia"):
+        there = torch.tensor(
+            [[[1 / a, 0, middle * (1 - 1 / a) + right], [0, 1 / b, middle * (1 - 1 / b) + down]]]
+        ).expand(len(x), 2, 3)
+        call = kornia.geometry.transform.warp_affine
+        found.append(("kornia warp_affine", lambda: call(x, there, (size, size)), 1))
+    if scipy := peers.get("scipy"):
+        offset = (0, 0, middle * (1 - b) - down, middle * (1 - a) - right)
+        found.append(
+            (
+                "scipy affine_transform",
+                lambda: scipy.affine_transform(
+                    x.numpy(), (1, 1, b, a), offset, order=1, mode="grid-constant"
+                ),
+                1,
+            )
+        )
+    if cv2 := peers.get("cv2"):
+        matrix = np.array([[a, 0, middle * (1 - a) - right], [0, b, middle * (1 - b) - down]])
+        inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        found.append(
+            (
+                "cv2 warpAffine",
+                lambda: [
+                    cv2.warpAffine(p, matrix, (size,) * 2, flags=inverse) for p in batch.pictures
+                ],
+                1,
+            )
+        )
+    return found
+
+
+def levels(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
+    peers, x, unit = batch.peers, batch.image, batch.unit
+    bright: list[Peer] = [("torch x + 51", lambda: x + 51, 1)]
+    contrast: list[Peer] = [("torch 0.7 x", lambda: x * 0.7, 1)]
+    gray: list[Peer] = []
+    if tv := peers.get("torchvision"):
+        gray.append(("torchvision adjust_saturation", lambda: tv.adjust_saturation(unit, 0.6), 255))
+        # torchvision calls a factor of the values brightness
+        contrast.append(
+            ("torchvision adjust_brightness", lambda: tv.adjust_brightness(unit, 0.7), 255)
+        )
+    if kornia := peers.get("kornia"):
+        bright.append(
+            (
+                "kornia adjust_brightness",
+                lambda: kornia.enhance.adjust_brightness(unit, 0.2, False),
+                255,
+            )
+        )
+        contrast.append(
+            ("kornia adjust_contrast", lambda: kornia.enhance.adjust_contrast(unit, 0.7), 255)
+        )
+    yield "brightness:share=0.2", bright
+    yield "contrast:factor=0.7", contrast
+    yield "grayscale:amount=0.4", gray
+
+
 def thinning(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
     peers, x, size, side = batch.peers, batch.image, batch.size, batch.size // 4
     found: list[Peer] = [
@@ -321,7 +416,7 @@ def thinning(batch: Batch) -> Iterator[tuple[str, list[Peer]]]:
     yield "thinning", found
 
 
-GROUPS = (color, blur, filters, noise, turns, thinning)
+GROUPS = (color, levels, blur, filters, noise, turns, moves, thinning)
 
 
 def measured(quick: bool) -> list[Table]:
