@@ -63,7 +63,7 @@ _invtool() {
         --seed)  return ;;
         -f|--format) _invtool_words "table json csv"; return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --field --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform";
       _invtool_files;
       ;;

@@ -45,9 +45,9 @@ class Transform:
     transforms: tuple[str, ...] = ()  # specs; more than one only for a contact sheet
     sources: tuple[str, ...] = ("-",)  # image files, folders of them, or one images file
     data: str = ""  # spec, instead of sources
-    form: str = "h5"  # h5, folder or sheet
+    form: str = "h5"  # h5, folder or sheet; pdf, png or svg of the vector field
     size: int | None = None  # pixels; None: as they are
-    limit: int | None = None  # images, spread evenly; None: all, 8 of a sheet
+    limit: int | None = None  # images, spread evenly; None: all, 8 of a sheet or of vector fields
     seed: int = 0  # of random transforms
 
 

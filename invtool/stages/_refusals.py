@@ -28,6 +28,12 @@ def transforms(texts: Sequence[str]) -> None:
             raise UsageError(str(error)) from None
 
 
+def field(texts: Sequence[str]) -> None:
+    """Raise UsageError for what is not one deformation, whose vector field can be drawn."""
+    if [step.name for text in texts for step in parse(text).steps] != ["deform"]:
+        raise UsageError(f"--field draws one deform, as deform:grid=4, not {', '.join(texts)}")
+
+
 def device(name: str) -> None:
     """Raise UsageError for a name that is no device; whether it is there, torch knows."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):

@@ -236,4 +236,5 @@ def _basis(
 def _kernel(point: Tensor, place: Tensor) -> Tensor:
     """U(r) = r^2 log r of every distance, 0 at 0, (point, place)."""
     square = (point[:, None] - place).square().sum(2)
-    return torch.xlogy(square, square) / 2
+    kernel: Tensor = torch.xlogy(square, square)
+    return kernel / 2
