@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Family = Literal["color", "convolution", "noise", "geometric"]
 FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
+BORDERS = ("edge", "reflect", "zeros")  # of what lies outside an image
 
 
 @dataclass(frozen=True)
