@@ -21,6 +21,7 @@ def test_a_folder_is_its_checkpoints_by_step(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("not a model")
     (folder / ".a.st.12.tmp").write_text("unfinished")
     (folder / ".hidden.st").write_text("not ours")
+    (folder / "a.checkpoint.st").write_text("the state of an unfinished training")
     whole = write_model(tmp_path / "net.st")
     assert names(trajectories.expand([whole, folder])) == [
         "net.st",
@@ -47,7 +48,7 @@ def test_seeds_share_a_label_and_recipes_do_not(tmp_path: Path) -> None:
 
     assert label(run={"seed": 0}) == label(run={"seed": 1})
     changes = [
-        {"run": {"init_smooth": 2}},
+        {"init_smooth": 2},
         {"run": {"random_labels": True}},
         {"architecture": {"name": "blocks:downsampling=strided"}},
         {"data": "cifar10"},

@@ -31,10 +31,15 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    files = [p for p in folder.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")]
+    files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and _is_whole(path.stem)]
     if not files:
         raise InvtoolError(f"{folder}: no model file in this folder; .st or .safetensors is wanted")
     return sorted(files, key=lambda path: (step_of(models.read_metadata(path)), path.name))
+
+
+def _is_whole(stem: str) -> bool:
+    """Whether the name is neither hidden nor that of an unfinished training's state."""
+    return not stem.startswith(".") and not stem.endswith(".checkpoint")
 
 
 def step_of(metadata: Mapping[str, Any]) -> int:
@@ -53,7 +58,7 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
     `name` stands for the network where its file does not say.
 
     >>> label_of({"architecture": {"name": "blocks:filters=16"}, "data": "runs/photos.h5",
-    ...           "run": {"init_smooth": 1.0}}, "a.st")
+    ...           "init_smooth": 1.0}, "a.st")
     'blocks:filters=16, photos.h5, init-smooth 1'
     >>> label_of({"architecture": {"name": "blocks"}, "data": "faces:size=16", "transform": "blur",
     ...           "seen": [0, 3], "run": {"random_labels": True}}, "a.st")
@@ -67,7 +72,7 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
     run = metadata.get("run")
     run = run if isinstance(run, Mapping) else {}
     data, seen = str(metadata.get("data") or ""), metadata.get("seen")
-    sigma = run.get("init_smooth")
+    sigma = metadata.get("init_smooth")
     parts = [
         str(architecture["name"]),
         Path(data).name if "/" in data and ":" not in data else data,
