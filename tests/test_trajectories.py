@@ -66,3 +66,10 @@ def test_nothing_there_is_refused(tmp_path: Path, made: bool) -> None:
         folder.mkdir()
     with pytest.raises(InvtoolError, match="no model file" if made else "no such file"):
         trajectories.expand([folder])
+
+
+def test_what_tells_labels_apart_stays_when_a_word_alone_would_not() -> None:
+    labels = ["net:first=blur,last=none, p", "net:first=none,last=blur, p"]
+    assert trajectories.telling(labels) == ["blur, none", "none, blur"]
+    labels = ["net:first=blur, p", "net:last=blur, p"]
+    assert trajectories.telling(labels) == labels

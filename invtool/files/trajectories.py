@@ -89,13 +89,18 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
 def telling(labels: Sequence[str]) -> list[str]:
     """Each label without the parts that all have; its first part where no other is left.
 
+    Of `key=word` the word is enough.
+
     >>> telling(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
-    ['blocks', 'downsampling=strided']
+    ['blocks', 'strided']
+    >>> telling(["deformed:strength=1", "deformed:strength=2"])
+    ['strength=1', 'strength=2']
     """
     parts = [re.split(r"[:,]\s*", label) for label in labels]
     shared = set.intersection(*map(set, parts)) if len(set(labels)) > 1 else set()
     own = [[part for part in each if part not in shared] or each[:1] for each in parts]
-    return [", ".join(each) for each in own] if shared else list(labels)
+    words = [", ".join(re.sub(r"^[^=]*=(?=[^\d.-])", "", part) for part in each) for each in own]
+    return words if shared and len(set(words)) == len({*labels}) else list(labels)
 
 
 def common(labels: Sequence[str]) -> str:
