@@ -23,12 +23,12 @@ _invtool() {
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output --limit --seed --download --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     train)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
         --limit)  return ;;
         --init-smooth)  return ;;
@@ -57,7 +57,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
         --seed)  return ;;
@@ -70,7 +70,7 @@ _invtool() {
     activations)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
@@ -93,7 +93,7 @@ _invtool() {
     evaluate)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --embed)  return ;;
         --fill) _invtool_words "inpaint black edge mean"; return ;;
@@ -114,12 +114,12 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --embed --fill --tta --group -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     ablate)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
@@ -145,7 +145,7 @@ _invtool() {
       case $prev in
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --below)  return ;;
         --step)  return ;;
         --most)  return ;;
@@ -172,7 +172,7 @@ _invtool() {
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau)  return ;;
         --resamples)  return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
@@ -189,12 +189,12 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     jagged)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --preset) _invtool_words "paper authors-script"; return ;;
         --protocol) _invtool_words "embed scale crop frames"; return ;;
         --direction) _invtool_words "vertical horizontal diagonal"; return ;;
@@ -224,12 +224,12 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data --preset --protocol --direction --fill --object --range --step --top --target --aspect --area --boxes --examples --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     shiftable)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --protocol) _invtool_words "embed scale"; return ;;
         --direction) _invtool_words "vertical horizontal diagonal"; return ;;
@@ -260,7 +260,7 @@ _invtool() {
     deform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --draws)  return ;;
         --grid)  return ;;
@@ -286,7 +286,7 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     smoothness)
       case $prev in

@@ -29,6 +29,7 @@ invtool train --data folder:photos,size=64 --network alexnet --recipe paper --se
 invtool train --data cifar10.h5 --network resnet18 --antialias blur -o shiftable.st
 invtool train -d cifar10.h5 -n blocks:downsampling=strided --checkpoint-at log -o strided.st
 invtool train -d cifar10.h5 --random-labels --limit 5000 --epochs 100 -o memorized.st
+invtool train -d deformed:source=mnist,strength=3 -o strength3.st
 invtool train -d cifar10.h5 --init-smooth 1 --epochs 0 -o smooth.st
 invtool train --search --seen 20 --transform blur
 invtool train --search --search-rates 0.03,0.1,0.3 --search-decays 0,0.0005 -o searched.st
@@ -54,7 +55,7 @@ def main(
             "--data",
             "-d",
             metavar="SPEC",
-            help="Training and test images: faces, objects, cifar10, ..., folder:PATH or an images file.",
+            help="Training and test images: faces, objects, cifar10, ..., folder:PATH, deformed:source=SPEC (see invtool data) or an images file.",
         ),
     ] = Train.data,
     network: Annotated[

@@ -44,4 +44,5 @@ def _gaussian(side: int, sigma: float) -> torch.Tensor:
 
 def _norm(weight: torch.Tensor) -> torch.Tensor:
     """Of each filter, in the shape that scales it."""
-    return torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
+    norm: torch.Tensor = torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
+    return norm

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from invtool.config import Calibrate, Deform, Evaluate, Jagged, Moved, Shiftable, Subject, Train
 from invtool.data import specs as data_specs
-from invtool.data.specs import EMBEDDED, DataSpec
+from invtool.data.specs import DataSpec
 from invtool.errors import UsageError
 from invtool.files import models, streams, trajectories
 from invtool.models import architectures, filters, references
@@ -49,8 +49,9 @@ def smoothing(config: Subject | Train) -> None:
 def data(text: str) -> DataSpec:
     """Raise UsageError or InvtoolError for a data spec that names nothing; a pipe must have data."""
     spec = data_specs.parse(text)
-    if spec.name == "file":
-        streams.check_source(Path(spec.path))
+    source = spec.deformation.source if spec.deformation else spec
+    if source.name == "file":
+        streams.check_source(Path(source.path))
     return spec
 
 
@@ -213,7 +214,7 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
     if not 0 <= config.init_smooth < inf:
         raise UsageError(f"--init-smooth {config.init_smooth:g}: pixels from 0 are wanted")
     spec = data(config.data)
-    count = spec.options["categories"] if spec.name in EMBEDDED else None
+    count = spec.options.get("categories", spec.options.get("classes"))
     if count is not None:
         seen_count(config.seen, count, str(spec))
     if several:
