@@ -34,6 +34,10 @@ class Train:
     precision: str = "auto"
     threads: int | None = None  # None: all cores
     checkpoint_every: float = 60.0  # seconds
+    checkpoint_at: str = ""  # steps after which a model file is kept, as 0,10,100, or log
+    random_labels: bool = False  # of the training images, in place of their own
+    limit: int | None = None  # training images, spread over the categories
+    init_smooth: float = 0.0  # pixels: sigma of a Gaussian over each filter at initialization
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,13 @@ class Bias:
     correction: str = "holm"  # for the number of categories: holm, bonferroni, fdr or none
     corners: str = "auto"  # edges, from-0 or from-1; auto goes by the format
     faulty: str = "refuse"  # or skip, clip: boxes outside their image or of no size
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    models: tuple[str, ...] = ("-",)  # files, or folders of checkpoints
+    layers: tuple[str, ...] = ("all",)
+    law: str = "auto"  # of the initial weights; auto: what the network's metadata say
 
 
 @dataclass(frozen=True)

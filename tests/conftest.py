@@ -5,7 +5,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -368,6 +368,34 @@ def write_bias(path: Path, boxes: int = 30) -> Path:
     return path
 
 
+def write_smoothness(path: Path, steps: Sequence[int] = (-1, -1), **changes: Any) -> Path:
+    """Networks of three convolutions, of which the last is 1x1; the second network lacks one."""
+    networks, layers = len(steps), ["conv1", "conv2", "shortcut"]
+    initial = np.tile([1.857, 1.857, 0.0], (networks, 1))
+    deviation = np.tile([0.05, 0.01, 0.0], (networks, 1))
+    found = initial - 0.1 * np.arange(networks)[:, None] * (initial > 0)
+    kernel = np.tile([[3, 3], [3, 3], [1, 1]], (networks, 1, 1))
+    filters = np.tile([48, 256, 64], (networks, 1))
+    if networks > 1:
+        for values in (initial, deviation, found):
+            values[1, 1] = np.nan
+        kernel[1, 1] = filters[1, 1] = 0
+    two = ("network", "layer")
+    told = {"label": ["blocks, photos.h5"] * networks, "total_variation": found, **changes}
+    with hdf5.create(path, "smoothness", STEPS[:1]) as out:
+        out.array("network", [f"{n}.st" for n in range(networks)], two[:1])
+        out.array("label", told["label"], two[:1])
+        out.array("step", np.array(steps), two[:1])
+        out.array("layer", layers, two[1:])
+        out.array("axis", ["height", "width"], ("axis",))
+        out.array("kernel", kernel, (*two, "axis"), units="px")
+        out.array("filters", filters, two)
+        out.array("total_variation", told["total_variation"], two)
+        out.array("initial", initial, two)
+        out.array("initial_deviation", deviation, two)
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
@@ -377,6 +405,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "calibration": write_calibration,
     "jaggedness": write_jaggedness,
     "shiftability": write_shiftability,
+    "smoothness": write_smoothness,
     "bias": write_bias,
     "deformation": write_deformation,
 }

@@ -27,6 +27,7 @@ LAYERS = {
     "evaluation": {},
     "calibration": {},
     "deformation": {},
+    "smoothness": {},
     "bias": {},
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
@@ -36,7 +37,10 @@ LEAVES = {
     "invariance": "invariance",
     "shiftability": "global_sum",
 }
-PIXELS = ("strength", "position", "subsampling", "displacement", "worst_displacement")
+PIXELS = (
+    *("strength", "position", "subsampling", "kernel"),
+    *("displacement", "worst_displacement"),
+)
 
 
 @pytest.mark.parametrize("kind", WRITERS)

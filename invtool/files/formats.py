@@ -91,8 +91,12 @@ MODEL = {  # metadata, each value JSON text
 MODEL_OPTIONAL = {
     "pool": "Filter before the pooling layers of the architecture subsample, as `avg6` or `blur3`.",
     "antialias": "Filter before its strided convolutions and slices subsample, as `blur3`.",
+    "init_smooth": "Standard deviation in pixels of the Gaussian that smoothed its filters at initialization.",
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
+    "random_labels": "An object: training images had labels drawn at random by this seed; test images have their own.",
+    "training_accuracy": "As accuracy, of the training images with their random labels.",
+    "step": "Steps of training that the network has had, where the file is a checkpoint on the way.",
     "search": "An object: how learning rate and weight decay were found on held-out training images: rule, number of "
     "images held_out and of all training images, seen categories and seed of the network; trials, the best first, "
     "with learning_rate, weight_decay, epochs run, accuracy and loss on held-out images (null: diverged), and status "
@@ -691,6 +695,44 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array("accuracy", ("step",), "Top-1 accuracy on all images, 0 to 1.", SHARE),
         Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
         Array("wilson", ("step", "bound"), "Wilson's interval, 95 %, over images.", SHARE),
+    ),
+    "smoothness": (
+        Array("network", ("network",), "Files of the networks.", WORDS),
+        Array(
+            "label",
+            ("network",),
+            "What each is, in words that the seeds of one recipe share.",
+            WORDS,
+        ),
+        Array("step", ("network",), "Training step of each; -1 where it is no checkpoint.", WHOLE),
+        Array("layer", ("layer",), "Names of the layers of any network.", WORDS),
+        Array("axis", ("axis",), "Axes of a kernel: height, width.", WORDS),
+        Array(
+            "kernel",
+            ("network", "layer", "axis"),
+            "Size of the layer's kernels in pixels; 0 where a network has no such layer.",
+            COUNT,
+        ),
+        Array("filters", ("network", "layer"), "Its number of filters, outputs x inputs.", COUNT),
+        Array(
+            "total_variation",
+            ("network", "layer"),
+            "Normalized total variation TV(W) / ||W||_1; NaN where a network has no such layer, or one "
+            "of zeros.",
+            POSITIVE,
+        ),
+        Array(
+            "initial",
+            ("network", "layer"),
+            "The same, expected at initialization; NaN where its law is not known.",
+            POSITIVE,
+        ),
+        Array(
+            "initial_deviation",
+            ("network", "layer"),
+            "Its standard deviation over initializations.",
+            POSITIVE,
+        ),
     ),
     "bias": (
         Array("category", ("category",), "Names of the categories.", WORDS),

@@ -3,6 +3,7 @@
 A checkpoint is a whole model file whose metadata tells its `step`. Nothing here needs torch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,44 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
         "random labels" if run.get("random_labels") else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def telling(labels: Sequence[str]) -> list[str]:
+    """Each label without the parts that all have; its first part where no other is left.
+
+    >>> telling(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
+    ['blocks', 'downsampling=strided']
+    """
+    parts = [re.split(r"[:,]\s*", label) for label in labels]
+    shared = set.intersection(*map(set, parts)) if len(set(labels)) > 1 else set()
+    own = [[part for part in each if part not in shared] or each[:1] for each in parts]
+    return [", ".join(each) for each in own] if shared else list(labels)
+
+
+def common(labels: Sequence[str]) -> str:
+    """The parts that `telling` leaves out.
+
+    >>> common(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
+    'blocks, filters=16, faces'
+    """
+    parts = [re.split(r"[:,]\s*", label) for label in labels]
+    return ", ".join(part for part in parts[0] if all(part in each for each in parts))
+
+
+def names(keys: Sequence[tuple[str, int]]) -> list[str]:
+    """Each label and step without what all have.
+
+    >>> names([("blocks, faces", 0), ("blocks, faces", 100)])
+    ['step 0', 'step 100']
+    >>> names([("blocks, faces", WHOLE), ("blocks, objects", WHOLE)])
+    ['faces', 'objects']
+    """
+    labels = telling([label for label, _ in keys])
+    if len({step for _, step in keys}) == 1:
+        return labels
+    alone = len(set(labels)) == 1
+    told = [f"step {step}" if step != WHOLE else "" for _, step in keys]
+    pairs = [
+        ("" if alone and step else label, step) for label, step in zip(labels, told, strict=True)
+    ]
+    return [", ".join(part for part in pair if part) for pair in pairs]

@@ -18,6 +18,7 @@ from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.cosine_distance import cosine_distance, square, squares
 from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.initial_variation import LAWS, initial_variation
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
     InvarianceAccumulator,
@@ -39,10 +40,12 @@ from invtool.measures.sensitivity import distance, median_of_pairs, sensitivity
 from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
+from invtool.measures.total_variation import total_variation
 from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 
 __all__ = [
     "GROUPS",
+    "LAWS",
     "CategorySums",
     "Correlation",
     "InvarianceAccumulator",
@@ -72,6 +75,7 @@ __all__ = [
     "group_accuracy",
     "group_indicator",
     "image_interval",
+    "initial_variation",
     "invariance",
     "jaggedness",
     "kolmogorov_log10_p",
@@ -92,6 +96,7 @@ __all__ = [
     "steps",
     "top1_score",
     "top_images",
+    "total_variation",
     "uniformity",
     "wilson_interval",
 ]

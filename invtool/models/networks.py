@@ -191,7 +191,8 @@ def _from_file(path: Path, asked: _Asked) -> Network:
     except (KeyError, TypeError) as error:
         raise InvtoolError(f"{label}: its metadata lacks {error}; make it again") from error
     check_own_code(label, name)
-    module = architectures.build(name, arguments, seed=asked.seed)
+    smooth = metadata.get("init_smooth", 0.0) if asked.untrained else 0.0
+    module = architectures.build(name, arguments, seed=asked.seed, init_smooth=smooth)
     if not asked.untrained:
         fill(module, models.load_tensors(path), source=label)
     return Network(

@@ -13,6 +13,7 @@ from invtool.errors import UsageError
 from invtool.files import models, streams, trajectories
 from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
+from invtool.training import milestones
 from invtool.training.checkpoints import checkpoint_path, search_path
 from invtool.transforms import TRANSFORMS, SpecError, parse
 from invtool.transforms.specs import IDENTITY
@@ -202,6 +203,9 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         architectures.split(config.network)
     smoothing(config)
     _search(config)
+    milestones.parse(config.checkpoint_at)
+    if not 0 <= config.init_smooth < inf:
+        raise UsageError(f"--init-smooth {config.init_smooth:g}: pixels from 0 are wanted")
     spec = data(config.data)
     count = spec.options["categories"] if spec.name in EMBEDDED else None
     if count is not None:
@@ -210,6 +214,12 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         _folder(target, overwrite)
     else:
         _model_file(target, overwrite)
+        if config.checkpoint_at and (
+            target == streams.STDIO or (target.exists() and not target.is_file())
+        ):
+            raise UsageError(
+                f"-o {target}: --checkpoint-at keeps files beside the model; name a file"
+            )
 
 
 def _search(config: Train) -> None:
@@ -227,6 +237,10 @@ def _search(config: Train) -> None:
             raise UsageError(f"--{several} names a value twice")
     if not config.search:
         return
+    if config.epochs == 0:
+        raise UsageError("--search trains; --epochs 0 is the network at initialization")
+    if config.random_labels:
+        raise UsageError("--search goes by held-out images, of which random labels tell nothing")
     points = combinations(config)
     if not all(0 < p.learning_rate < inf and 0 <= p.weight_decay < inf for p in points):
         raise UsageError("--search wants learning rates over 0 and weight decays from 0")
@@ -247,6 +261,8 @@ def _model_file(target: Path, overwrite: bool) -> None:
                 f"{path} holds a {what} that was stopped; --resume goes on with it, "
                 "--overwrite starts anew"
             )
+    if target != streams.STDIO:
+        milestones.check_free(target, overwrite=overwrite)
 
 
 def _folder(target: Path, overwrite: bool) -> None:
@@ -262,6 +278,8 @@ def _folder(target: Path, overwrite: bool) -> None:
         raise UsageError(
             f"{target} holds {there[0]} already; pass --resume to go on, --overwrite or another -o"
         )
+    for steps in sorted(target.glob("*.steps")):
+        milestones.check_free(steps, overwrite=overwrite)
 
 
 def demo_folder(folder: Path, overwrite: bool) -> None:

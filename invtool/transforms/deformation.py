@@ -9,7 +9,7 @@ from corner pixel to corner pixel, and each coordinate of d_c is uniform in [-pi
 d_c is where the source of c lies, seen from c. Of all functions through the points, f bends least.
 
 f is linear in d: f(p) = sum_c B(p, c) d_c. B depends on the grid and the frame alone. It is solved
-once, in 64 bits, and kept, so that a batch of fields is one matrix product.
+once, in 64 bits, and kept, so that a batch of fields is one batched matrix product.
 
 Outside the image is 0 (`zeros`), the nearest pixel (`edge`), or the image mirrored about the centers
 of its outermost pixels (`reflect`).
@@ -57,19 +57,29 @@ def deform(
     >>> torch.equal(deform(image, seed=1), deform(image, seed=2))
     False
     """
-    check(image, smallest=2)
     height, width = image.shape[2:]
-    points, reach = usual(height, width)
-    points = points if grid == "auto" else _whole(grid)
-    reach = reach if pixels == "auto" else float(pixels)
-    if index is None:
-        index = torch.arange(len(image))
-    displacement = draw_displacement(points, reach, seed=seed, index=index).to(image.device)
+    displacement = drawn(image, grid=grid, pixels=pixels, seed=seed, index=index)
     deformed = [
         warp(image[piece], field(displacement[piece], height, width), border)
         for piece in pieces(image)
     ]
     return torch.cat(deformed) if deformed else image.clone()
+
+
+def drawn(
+    image: Tensor,
+    *,
+    grid: float | str = "auto",
+    pixels: float | str = "auto",
+    seed: int = 0,
+    index: Tensor | None = None,
+) -> Tensor:
+    """The displacements by which `deform` deforms those images, (image, point, axis)."""
+    check(image, smallest=2)
+    points, reach = usual(*image.shape[2:])
+    points = points if grid == "auto" else _whole(grid)
+    reach = reach if pixels == "auto" else float(pixels)
+    return _spread(keys(seed, index, image), points, reach, seed)
 
 
 def usual(height: int, width: int) -> tuple[int, float]:
@@ -104,9 +114,14 @@ def draw_displacement(grid: int, pixels: float, *, seed: int, index: Tensor) -> 
     >>> torch.equal(draw_displacement(3, 2, seed=7, index=torch.tensor([9]))[0], both[1])
     True
     """
+    return _spread(keys(seed, index, index), grid, pixels, seed)
+
+
+def _spread(key: Tensor, grid: int, pixels: float, seed: int) -> Tensor:
+    """Displacements drawn by one hash for each image."""
     if not 0 <= pixels < math.inf:
         raise ValueError(f"pixels is a distance of at least 0, not {pixels}")
-    word = words(keys(seed, index, index), places(seed, grid * grid * 2, index.device))
+    word = words(key, places(seed, grid * grid * 2, key.device))
     return word.to(torch.float32).mul_(pixels / 2**31).view(-1, grid * grid, 2)
 
 
@@ -124,16 +139,16 @@ def field(displacement: Tensor, height: int, width: int) -> Tensor:
     grid = math.isqrt(points)
     if grid < 2 or grid * grid != points:
         raise ValueError(f"{points} control points make no square grid")
-    planes = displacement.transpose(1, 2).reshape(images * axes, points)
     rows = max(1, KEPT // (width * points))
-    with torch.autocast(displacement.device.type, enabled=False):
-        strips = [
-            planes
-            @ _basis(grid, height, width, row, min(row + rows, height), planes.dtype, planes.device)
-            for row in range(0, height, rows)
-        ]
-    whole = strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
-    return whole.view(images, axes, height, width).permute(0, 2, 3, 1)
+    strips = []
+    for row in range(0, height, rows):
+        frame = (height, width, row, min(row + rows, height))
+        basis = _basis(grid, *frame, displacement.dtype, displacement.device)
+        with torch.autocast(displacement.device.type, enabled=False):
+            # A product an image, because one for all sums in another order in another batch.
+            strips.append(torch.bmm(displacement.mT, basis.expand(images, -1, -1)))
+    planes = strips[0] if len(strips) == 1 else torch.cat(strips, dim=2)
+    return planes.view(images, axes, height, width).permute(0, 2, 3, 1)
 
 
 def warp(image: Tensor, field: Tensor, border: str = "edge") -> Tensor:
@@ -150,28 +165,38 @@ def warp(image: Tensor, field: Tensor, border: str = "edge") -> Tensor:
     """
     if border not in BORDERS:
         raise ValueError(f"no border {border!r}; there are {', '.join(BORDERS)}")
-    height, width = image.shape[2:]
+    sides = image.shape[2:]
     dtype = torch.promote_types(image.dtype, torch.float32)
-    # Only with a frame of a power of two does grid_sample read whole pixels without rounding.
-    frame = [2 ** (side - 1).bit_length() for side in (height, width)]
-    canvas = pad(image.to(dtype), (0, frame[1] - width, 0, frame[0] - height))
-    y = _source(field[..., 0].to(dtype), height, -2, frame[0], border)
-    x = _source(field[..., 1].to(dtype), width, -1, frame[1], border)
+    # Only in a frame of a power of two does grid_sample read whole pixels without rounding.
+    frame = [2 ** (side - 1).bit_length() for side in sides]
+    room = [whole - side for side, whole in zip(sides, frame, strict=True)]
+    canvas = image.to(dtype)
+    if any(room):
+        canvas = pad(canvas, (0, room[1], 0, room[0]))
+    lines = [
+        torch.arange(side, dtype=dtype, device=image.device).mul(2 / whole).add(1 / whole - 1)
+        for side, whole in zip(sides, frame, strict=True)
+    ]  # of pixels, with the edges of the frame at -1 and 1
+    place = torch.stack(torch.meshgrid(*lines, indexing="ij"))
+    scale = torch.tensor([2 / whole for whole in frame], dtype=dtype, device=image.device)
+    source = torch.addcmul(place, field.permute(0, 3, 1, 2).to(dtype), scale[:, None, None])
+    for axis, (side, whole) in enumerate(zip(sides, frame, strict=True)):
+        low, high = 1 / whole - 1, (2 * side - 1) / whole - 1  # centers of the outermost pixels
+        if border == "edge":
+            source[:, axis].clamp_(low, high)
+        elif border == "reflect":
+            source[:, axis] = _reflected(source[:, axis] - low, high - low) + low
     with torch.autocast(image.device.type, enabled=False):
-        warped = grid_sample(canvas, torch.stack((x, y), dim=-1), align_corners=False)
+        # Transposed, because grid_sample counts from the last axis, and source from the first.
+        warped = grid_sample(canvas.mT, source.permute(0, 2, 3, 1), align_corners=False)
     return warped.to(image.dtype)
 
 
-def _source(shift: Tensor, side: int, axis: int, frame: int, border: str) -> Tensor:
-    """Where each pixel is read along one axis, with the edges of the frame at -1 and 1."""
-    place = torch.arange(side, dtype=shift.dtype, device=shift.device)
-    source = shift + (place if axis == -1 else place[:, None])
-    last = side - 1
-    if border == "edge":
-        source = source.clamp(0, last)
-    elif border == "reflect":
-        source = last - (source.abs().remainder(2 * max(last, 1)) - last).abs()
-    return source.mul(2 / frame).add(1 / frame - 1)
+def _reflected(distance: Tensor, length: float) -> Tensor:
+    """Distances from one end of a line that mirrors at both, brought onto it."""
+    if not length:
+        return torch.zeros_like(distance)
+    return length - (distance.abs().remainder(2 * length) - length).abs()
 
 
 def _whole(grid: float | str) -> int:
@@ -182,6 +207,7 @@ def _whole(grid: float | str) -> int:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept may serve a gradient next
 def _basis(
     grid: int,
     height: int,
