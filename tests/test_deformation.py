@@ -203,3 +203,11 @@ def test_a_transform_that_makes_no_sense_is_refused():
         deform(images(height=1))
     with pytest.raises(ValueError, match="index holds one integer for each of the 3 images"):
         deform(images(), index=torch.arange(2))
+
+
+def test_a_basis_that_inference_made_serves_a_gradient() -> None:
+    with torch.inference_mode():
+        field(torch.zeros(1, 9, 2), 7, 9)
+    displacement = torch.ones(1, 9, 2, requires_grad=True)
+    field(displacement, 7, 9).sum().backward()
+    assert displacement.grad is not None and displacement.grad.isfinite().all()

@@ -15,7 +15,7 @@ from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
 from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
-from invtool.measures.cosine_distance import cosine_distance, squares
+from invtool.measures.cosine_distance import cosine_distance, square, squares
 from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.initial_variation import LAWS, initial_variation
@@ -91,6 +91,7 @@ __all__ = [
     "sensitivity",
     "shift_consistency",
     "spread_units",
+    "square",
     "squares",
     "steps",
     "top1_score",

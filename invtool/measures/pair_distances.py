@@ -24,28 +24,22 @@ class PairDistances:
     >>> pairs.squared
     array([[  0., 169.],
            [169.,   0.]])
-    >>> pairs.norm
-    array([153.,  16.])
     """
 
     def __init__(self) -> None:
         self.gram: Array = 0.0  # (image, image) of responses without their mean
-        self.norm: Array = 0.0  # (image,) |a|^2
 
     def update(self, units: Array) -> None:
         """Add `units`, (image, unit): some units of a layer, or all, for all images."""
         xp = namespace(units)
         for first in range(0, units.shape[1], RUN):
             run = computable(units[:, first : first + RUN], xp)
-            norm = xp.linalg.vector_norm(run, axis=1)
             centered = run - xp.mean(run, axis=0, keepdims=True)
             self.gram = self.gram + xp.astype(centered @ centered.T, xp.float64)
-            self.norm = self.norm + xp.astype(norm, xp.float64) ** 2
 
     def merge(self, other: Self) -> None:
         """Add what another has seen: other units of the same images."""
         self.gram = self.gram + other.gram
-        self.norm = self.norm + other.norm
 
     @property
     def squared(self) -> Array:

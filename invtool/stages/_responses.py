@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import prod
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invtool.errors import InvtoolError
-from invtool.measures import PairDistances, distance, squares
+from invtool.measures import PairDistances, distance, square, squares
+from invtool.measures.arrays import host
 from invtool.models.capture import Layer, capturing
 from invtool.models.networks import Network
 
@@ -37,6 +40,7 @@ class Responses(AbstractContextManager["Responses"]):
         shapes = {layer.name: (images, prod(layer.shape)) for layer in layers}
         need = 4 * sum(map(prod, shapes.values()))
         device = network.device
+        self.norm = {n: torch.zeros(images, dtype=torch.float64, device=device) for n in shapes}
         if need <= _room(device):
             self.values = {n: torch.empty(shape, device=device) for n, shape in shapes.items()}
         else:
@@ -69,7 +73,9 @@ class Responses(AbstractContextManager["Responses"]):
         """Show the network clean images, of which `first` is the number, and keep its responses."""
 
         def take(name: str, value: Tensor) -> None:
-            self.values[name][first : first + len(value)] = value
+            part = slice(first, first + len(value))
+            self.norm[name][part] = square(value)
+            self.values[name][part] = value
 
         self._show(pixels, take)
         self.release()
@@ -79,8 +85,9 @@ class Responses(AbstractContextManager["Responses"]):
         found: list[Tensor] = []
 
         def take(name: str, value: Tensor) -> None:
-            clean = self.values[name][first : first + len(value)].to(value.device)
-            found.append(torch.stack(squares(clean, value)))
+            part = slice(first, first + len(value))
+            clean = self.values[name][part].to(value.device)
+            found.append(torch.stack(squares(clean, value, self.norm[name][part])))
 
         self._show(pixels, take)
         self.release()
@@ -97,14 +104,15 @@ class Responses(AbstractContextManager["Responses"]):
     def _show(self, pixels: Tensor, take: Callable[[str, Tensor], None]) -> None:
         show(self.network, self.layers, pixels, take)
 
-    def pairs(self, name: str) -> Tensor:
+    def pairs(self, name: str) -> NDArray[np.float64]:
         """Distances of all pairs of clean images at a layer, (image, image)."""
         values, pairs = self.values[name], PairDistances()
         for strip in values.split(max(1, STRIP // (4 * len(values))), dim=1):
-            pairs.update(strip)
+            # numpy multiplies an array by its own transpose in half of the time.
+            pairs.update(strip.numpy() if strip.device.type == "cpu" else strip)
             self.release()
-        norm = pairs.norm
-        distances: Tensor = distance(self.kind, pairs.squared, norm[:, None], norm[None, :])
+        squared, norm = host(pairs.squared), host(self.norm[name])
+        distances: NDArray[np.float64] = distance(self.kind, squared, norm[:, None], norm[None, :])
         return distances
 
 

@@ -7,6 +7,7 @@ the other, on the same deformed images.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -43,13 +44,9 @@ def run(config: Deform, paths: Sequence[Path], target: Path, form: str) -> None:
         if deformations is None:
             deformations = Deformations(opened.subject, config, keep=len(paths) > 1)
         check_same_size(deformations.subject, opened.subject)
-        with messages.working(f"opening {opened.name}"):
-            size = _devices.batch_size(
-                config.batch_size, opened.subject.network.layers, opened.subject.device
-            )
-        found.append(_measure(config, opened, deformations, size))
+        found.append(_measure(config, opened, deformations))
         if config.worst:
-            _worst(config, opened, deformations, size, found[-1])
+            _worst(config, opened, deformations, found[-1])
             held += [opened] * (len(paths) > 1)
     assert deformations is not None
     transfer = _transfer(config, held, deformations, found) if held else None
@@ -135,10 +132,10 @@ def representations(network: Network, patterns: Sequence[str]) -> list[Layer]:
     return select([zero, *known], [*patterns, *pools])
 
 
-def _measure(config: Deform, opened: _Opened, deformations: Deformations, size: int) -> Measured:
+def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Measured:
     """Distances under every draw, and the median of all pairs, at every layer of a network."""
     subject, layers = opened.subject, opened.layers
-    images = len(subject.index)
+    images, size = len(subject.index), _batch_size(config, opened)
     deformed = np.full((config.draws, images, len(layers)), np.nan)
     noised = np.full(deformed.shape, np.nan) if config.noise else None
     with torch.no_grad(), Responses(subject.network, layers, images, config.distance) as kept:
@@ -171,6 +168,12 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations, size: 
     )
 
 
+def _batch_size(config: Deform, opened: _Opened) -> int:
+    """So many images that the largest layer fits: a layer's values go before the next one's come."""
+    largest = max(opened.layers, key=lambda layer: prod(layer.shape))
+    return _devices.batch_size(config.batch_size, [largest], opened.subject.device)
+
+
 def _parts(images: int, size: int, label: str) -> Iterator[slice]:
     """Runs of at most `size` images."""
     starts = messages.progress(
@@ -180,11 +183,11 @@ def _parts(images: int, size: int, label: str) -> Iterator[slice]:
         yield slice(first, min(first + size, images))
 
 
-def _worst(
-    config: Deform, opened: _Opened, deformations: Deformations, size: int, found: Measured
-) -> None:
+def _worst(config: Deform, opened: _Opened, deformations: Deformations, found: Measured) -> None:
     """Add to `found` the worst deformation of every image for each of the layers asked for."""
     subject, images = opened.subject, len(opened.subject.index)
+    # The gradient wants every layer of a batch at once.
+    size = _devices.batch_size(config.batch_size, opened.subject.network.layers, subject.device)
     points = deformations.grid**2
     far = np.full((images, len(found.layers)), np.nan)
     moved = np.full((images, len(found.layers), points, 2), np.nan, np.float32)
@@ -238,7 +241,7 @@ def _shown_others(
     subject = opened.subject
     images = len(subject.index)
     distances = np.full((len(sources), images), np.nan)
-    size = _devices.batch_size(config.batch_size, subject.network.layers, subject.device)
+    size = _batch_size(config, opened)
     with (
         torch.no_grad(),
         _devices.arithmetic(subject.device, subject.precision),

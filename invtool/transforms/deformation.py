@@ -207,6 +207,7 @@ def _whole(grid: float | str) -> int:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept may serve a gradient next
 def _basis(
     grid: int,
     height: int,
