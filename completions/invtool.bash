@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable smoothness bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -35,7 +35,7 @@ _invtool() {
         --pool)  return ;;
         --antialias)  return ;;
         --seen)  return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
@@ -56,7 +56,7 @@ _invtool() {
     transform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
@@ -64,14 +64,14 @@ _invtool() {
         -f|--format) _invtool_words "table json csv"; return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform";
+      _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform";
       _invtool_files;
       ;;
     activations)
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
         --weights) _invtool_files; return ;;
@@ -94,7 +94,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --embed)  return ;;
         --fill) _invtool_words "inpaint black edge mean"; return ;;
         --tta)  return ;;
@@ -120,7 +120,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
         --cost)  return ;;
@@ -143,7 +143,7 @@ _invtool() {
       ;;
     calibrate)
       case $prev in
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --below)  return ;;
@@ -173,7 +173,7 @@ _invtool() {
         --tau)  return ;;
         --resamples)  return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
         --mean)  return ;;
@@ -257,6 +257,16 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    smoothness)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -l|--layer) _invtool_words "all penultimate"; return ;;
+        --law) _invtool_words "auto truncated-normal normal uniform"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --law -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
     bias)
       case $prev in
         -o|--output) _invtool_files; return ;;
@@ -273,7 +283,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;
@@ -303,7 +313,7 @@ _invtool() {
     demo)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi

@@ -172,6 +172,13 @@ class Bias:
 
 
 @dataclass(frozen=True)
+class Smoothness:
+    models: tuple[str, ...] = ("-",)  # files, or folders of checkpoints
+    layers: tuple[str, ...] = ("all",)
+    law: str = "auto"  # of the initial weights; auto: what the network's metadata say
+
+
+@dataclass(frozen=True)
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each

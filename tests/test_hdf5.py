@@ -26,6 +26,8 @@ LAYERS = {
     "ablation": {},
     "evaluation": {},
     "calibration": {},
+    "deformation": {},
+    "smoothness": {},
     "bias": {},
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
@@ -35,7 +37,10 @@ LEAVES = {
     "invariance": "invariance",
     "shiftability": "global_sum",
 }
-PIXELS = ("strength", "position", "subsampling")
+PIXELS = (
+    *("strength", "position", "subsampling", "kernel"),
+    *("displacement", "worst_displacement"),
+)
 
 
 @pytest.mark.parametrize("kind", WRITERS)

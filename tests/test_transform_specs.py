@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,17 +48,31 @@ def test_an_entry_matches_its_function(entry):
         assert parameter.unit
         assert parameter.default == "auto" or parameter.low <= parameter.default <= parameter.high
     if entry.strength:
-        assert entry.strength_parameter.low <= 0
+        strength = entry.strength_parameter
+        start, stop, count = map(float, entry.sweep.split(":"))
+        assert strength.low <= start <= entry.identity <= stop <= strength.high
+        assert entry.identity in np.linspace(start, stop, int(count))
+        assert strength.singular not in np.linspace(start, stop, int(count))
         assert entry.step > 0
+    else:
+        assert (entry.sweep, entry.step) == (None, None)
 
 
 def test_what_calibration_raises_and_by_how_much():
     steps = {name: (e.strength, e.step) for name, e in TRANSFORMS.items() if e.strength}
     assert steps == {
+        "grayscale": ("amount", 0.1),
+        "brightness": ("share", 0.05),
+        "contrast": ("factor", 0.25),
         "blur": ("sigma", 0.5),
         "white-noise": ("sigma", 25.0),
         "salt-pepper": ("share", 0.05),
         "rotate": ("degrees", 15.0),
+        "translate-x": ("share", 0.0625),
+        "translate-y": ("share", 0.0625),
+        "scale-x": ("factor", 0.125),
+        "scale-y": ("factor", 0.125),
+        "zoom": ("factor", 0.125),
     }
 
 
@@ -75,6 +90,12 @@ def test_what_calibration_raises_and_by_how_much():
         ("salt-pepper:share=1e-5", "salt-pepper:share=1e-05"),
         ("blur : sigma = 1 + rot90", "blur:sigma=1+rot90"),
         ("white-noise+white-noise", "white-noise:sigma=75+white-noise:sigma=75"),
+        ("grayscale", "grayscale"),
+        ("grayscale:amount=1", "grayscale"),
+        ("grayscale:amount=0.5", "grayscale:amount=0.5"),
+        ("rotate:border=zeros", "rotate:degrees=30"),
+        ("translate-x:border=edge", "translate-x:share=0.25,border=edge"),
+        ("scale-x:factor=-1", "scale-x:factor=-1"),
         ("embed", "embed:size=0.45,fill=inpaint"),
         ("embed : fill = black", "embed:size=0.45,fill=black"),
         ("deform", "deform:grid=auto,pixels=auto,border=edge"),
@@ -88,7 +109,8 @@ def test_the_canonical_text(text, canonical):
 
 def numbers(parameter):
     kind = st.integers if parameter.whole else st.floats
-    number = kind(parameter.low, parameter.high).map(repr)
+    allowed = kind(parameter.low, parameter.high).filter(lambda value: value != parameter.singular)
+    number = allowed.map(repr)
     return number | st.just("auto") if parameter.default == "auto" else number
 
 
@@ -130,6 +152,15 @@ def test_every_spec_round_trips(chain):
         ("blur:sigma=nan", "sigma of 'blur' is within 0 to 64 px, not nan"),
         ("blur:sigma=-1", "sigma of 'blur' is within 0 to 64 px, not -1"),
         ("blur:sigma=inf", "not inf"),
+        (
+            "zoom:factor=0",
+            "factor of 'zoom' is within -100 to 100 other than 0; at 0 'zoom' is singular",
+        ),
+        ("scale-x:factor=-0", "at -0 'scale-x' is singular: all pixels would be read at one place"),
+        (
+            "translate-x:border=wrap",
+            "border of 'translate-x' is zeros, edge or reflect, not 'wrap'",
+        ),
         ("salt-pepper:share=1.5", "share of 'salt-pepper' is within 0 to 1, not 1.5"),
         ("deform:grid=2.5", "grid of 'deform' is a whole number, 2 to 16 points or auto, not 2.5"),
         ("deform:grid=inf", "grid of 'deform' is a whole number, 2 to 16 points or auto, not inf"),

@@ -22,7 +22,9 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
-invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg"""
+invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg
+invtool plot untrained.h5 trained.h5 --kind deformation -o figure3.pdf
+invtool smoothness model.steps | invtool plot -o trajectory.pdf"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
 MOVING = {".gif": "gif", ".mp4": "mp4"}
@@ -36,8 +38,8 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability or activations "
-            "files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, deformation, "
+            "smoothness or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -63,16 +65,22 @@ def main(
             "jaggedness",
             "moving",
             "sums",
+            "deformation",
+            "worst",
+            "smoothness",
+            "trajectory",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving or sums; auto goes "
+            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, deformation, "
+            "worst, smoothness or trajectory; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
-            "network, else jaggedness; of shiftability, depth.",
+            "network, else jaggedness; of shiftability, depth; of deformation and smoothness, trajectory where "
+            "there are checkpoints of several steps.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -164,6 +172,12 @@ def main(
     images (map), one image beside its curve (moving), or the measures by network or size of the
     object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
     layer (depth), or the sums of the strongest maps of a layer (sums).
+
+    Of deformation files, sensitivity by layer, untrained networks beside trained ones (deformation),
+    or the worst deformation beside the average one (worst); of smoothness files, total variation by
+    layer beside its initial value (smoothness); of both, a line a layer against the training step
+    (trajectory). Networks of one recipe are one line in a band of 2 standard deviations. A file of
+    several networks has a panel of its own.
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.

@@ -15,8 +15,10 @@ from invtool.measures.category_sums import CategorySums, spread_units
 from invtool.measures.confusion import confusion
 from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
+from invtool.measures.cosine_distance import cosine_distance, squares
 from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.initial_variation import LAWS, initial_variation
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
     InvarianceAccumulator,
@@ -30,15 +32,20 @@ from invtool.measures.kolmogorov import kolmogorov_log10_p
 from invtool.measures.majority import majority
 from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.nonshiftability import nonshiftability
+from invtool.measures.pair_distances import PairDistances
 from invtool.measures.placement import placement
+from invtool.measures.relative_sensitivity import relative_sensitivity
 from invtool.measures.rise import Law, Rise, rise
+from invtool.measures.sensitivity import distance, median_of_pairs, sensitivity
 from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.top1 import TopImages, top1_score, top_images
+from invtool.measures.total_variation import total_variation
 from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 
 __all__ = [
     "GROUPS",
+    "LAWS",
     "CategorySums",
     "Correlation",
     "InvarianceAccumulator",
@@ -46,6 +53,7 @@ __all__ = [
     "Law",
     "MedianSpread",
     "NotFiniteError",
+    "PairDistances",
     "Rise",
     "TauGrid",
     "TopImages",
@@ -59,27 +67,35 @@ __all__ = [
     "confusion",
     "corrected_log10_p",
     "correlation",
+    "cosine_distance",
     "defined_median",
+    "distance",
     "either_log10_p",
     "grid_uniformity",
     "group_accuracy",
     "group_indicator",
     "image_interval",
+    "initial_variation",
     "invariance",
     "jaggedness",
     "kolmogorov_log10_p",
     "majority",
+    "median_of_pairs",
     "median_spread",
     "nonshiftability",
     "peak",
     "percentile_interval",
     "placement",
+    "relative_sensitivity",
     "rise",
+    "sensitivity",
     "shift_consistency",
     "spread_units",
+    "squares",
     "steps",
     "top1_score",
     "top_images",
+    "total_variation",
     "uniformity",
     "wilson_interval",
 ]

@@ -60,7 +60,7 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
                 ax.set_ylabel(panel.ylabel or drawing.ylabel)
             if index + across >= len(panels):
                 ax.set_xlabel(style.heading(drawing.xlabel, width / across))
-            low, high = (0.0, 1.0) if drawing.whole else panel.limits
+            low, high = drawing.limits(panel)
             factor, margin = 100.0 if drawing.percent else 1.0, 0.02 * (high - low)
             ax.set_ylim((low - margin) * factor, (high + margin) * factor)
         keys = [style.key(label, look) for label, look in drawing.keys]

@@ -35,6 +35,7 @@ from invtool.stages import (
     plot_medians,
     plot_quadrants,
     plot_shiftable,
+    plot_stability,
     plot_violins,
 )
 from invtool.stages.plot_networks import Picture, counted
@@ -43,6 +44,8 @@ from invtool.stages.plot_sources import Result, describe, distinct, refuse_other
 INVARIANCE = ("invariance",)
 JAGGEDNESS = ("jaggedness",)
 SHIFTABILITY = ("shiftability",)
+DEFORMATION = ("deformation",)
+SMOOTHNESS = ("smoothness",)
 PREDICTIONS = ("evaluation", "invariance", "activations")
 
 
@@ -75,6 +78,10 @@ KINDS = {
     "jaggedness": Kind(plot_jagged.jaggedness, JAGGEDNESS, False),
     "moving": Kind(plot_jagged.film, JAGGEDNESS, False),
     "sums": Kind(plot_shiftable.sums, SHIFTABILITY, False),
+    "deformation": Kind(plot_stability.deformation, DEFORMATION, False),
+    "worst": Kind(plot_stability.worst, DEFORMATION, False),
+    "smoothness": Kind(plot_stability.smoothness, SMOOTHNESS, False),
+    "trajectory": Kind(plot_stability.trajectory, (*SMOOTHNESS, *DEFORMATION), False),
 }
 SHIFTED = Kind(plot_shiftable.depth, SHIFTABILITY, False)  # depth, of those files
 MOVING = ("gif", "mp4")  # forms
@@ -134,6 +141,8 @@ def choose(results: Sequence[Result]) -> str:
         return "map" if len(results) == 1 else "jaggedness"
     if kinds == {"shiftability"}:
         return "depth"
+    if kinds in ({"deformation"}, {"smoothness"}):
+        return "trajectory" if plot_stability.has_trajectory(results) else one.kind
     if kinds == {"evaluation"}:
         if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
             return "embedded"

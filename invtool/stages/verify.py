@@ -146,7 +146,8 @@ def _sizes(file: hdf5.Reader) -> list[str]:
             shape = file.dataset(array.path).shape
             lead = ("network",) * (array.networks and len(shape) > len(array.dims))
             sizes |= dict(zip((*lead, *array.dims), shape, strict=True))
-    sizes["layer"] = len(file.layers())
+    if layers := file.layers():
+        sizes["layer"] = len(layers)
     return [f"{dim} {size}" for dim, size in sizes.items() if size]
 
 

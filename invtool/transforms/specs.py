@@ -5,7 +5,8 @@
     parameter  = key "=" ( number | word )
 
 Steps apply from left to right. A parameter that is left out has the default of the registry, and is
-written out in the canonical text, so that a file that records it says what was done.
+written out in the canonical text, so that a file that records it says what was done; only a tacit
+one, which a transform got after files had been written without it, is left out at its default.
 """
 
 import difflib
@@ -38,9 +39,30 @@ class Step:
         """The registry's entry."""
         return TRANSFORMS[self.name]
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> list[tuple[Parameter | Choice, float | str]]:
+        """The parameters that are written out, with their values: all but tacit defaults."""
+        return [
+            (parameter, value)
+            for parameter, value in zip(self.transform.parameters, self.values, strict=True)
+            if not (parameter.tacit and value == parameter.default)
+        ]
+
+    def at(self, strength: float) -> "Step":
+        """The same step with its transform's strength at another value, its other settings kept.
+
+        SpecError for a value that the transform does not take, TypeError for one without strength.
+
+        >>> str(parse("rotate:border=edge").steps[0].at(12.5))
+        'rotate:degrees=12.5,border=edge'
+        """
+        moved = self.transform.strength_parameter
+        value = _value(repr(float(strength)), self.transform, moved)
         pairs = zip(self.transform.parameters, self.values, strict=True)
-        text = ",".join(f"{parameter.name}={_text(value)}" for parameter, value in pairs)
+        return Step(self.name, tuple(value if p == moved else old for p, old in pairs))
+
+    def __str__(self) -> str:
+        text = ",".join(f"{parameter.name}={_text(value)}" for parameter, value in self.told)
         return f"{self.name}:{text}" if text else self.name
 
 
@@ -159,6 +181,11 @@ def _value(number: str, transform: Transform, parameter: Parameter | Choice) -> 
         raise SpecError(f"{label} is {kind}, {parameter.range}, not {number!r}") from None
     if parameter.whole and not value.is_integer():
         raise SpecError(f"{label} is {kind}, {parameter.range}, not {number}")
+    if value == parameter.singular:
+        raise SpecError(
+            f"{label} is within {parameter.range}; at {number} {transform.name!r} is singular: "
+            "all pixels would be read at one place"
+        )
     if not parameter.low <= value <= parameter.high:
         raise SpecError(f"{label} is within {parameter.range}, not {number}")
     return value + 0.0  # -0 becomes 0
