@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable smoothness bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable deform smoothness bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -256,6 +256,37 @@ _invtool() {
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
+      ;;
+    deform)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -l|--layer) _invtool_words "all penultimate"; return ;;
+        --draws)  return ;;
+        --grid)  return ;;
+        --pixels)  return ;;
+        --border) _invtool_words "edge reflect zeros"; return ;;
+        --distance) _invtool_words "cosine euclidean"; return ;;
+        --worst-layer)  return ;;
+        --restarts)  return ;;
+        --steps)  return ;;
+        --resamples)  return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
       ;;
     smoothness)
       case $prev in

@@ -144,6 +144,24 @@ class Shiftable(Moved):
     resamples: int = 1000  # of the images, for intervals; 0: none
 
 
+@dataclass(frozen=True)
+class Deform(Subject):
+    models: tuple[str, ...] = ("-",)
+    layers: tuple[str, ...] = ("all",)
+    limit: int | None = 128  # images, as many as the paper's
+    draws: int = 1  # deformations of each image
+    grid: int | None = None  # control points a side; None: 3, of 128 px and more 5
+    pixels: float | None = None  # bound of a point's displacement; None: 2, of 128 px and more 10
+    border: str = "edge"  # what lies beyond the image; or reflect, zeros
+    distance: str = "cosine"  # or euclidean
+    noise: bool = False  # also noise of the same norm
+    worst: bool = False  # also the worst deformation within the bound
+    worst_layers: tuple[str, ...] = ()  # whose distance it makes large; empty: the last one
+    restarts: int = 3  # ascents to it
+    steps: int = 20  # of each ascent
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
 # What the names of --preset stand for, where that is not the default.
 PRESETS: dict[str, dict[str, object]] = {
     "paper": {},

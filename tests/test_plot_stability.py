@@ -82,10 +82,11 @@ def test_seeds_are_one_line_in_a_band_of_two_deviations(tmp_path: Path) -> None:
 
 
 def test_untrained_and_trained_networks_have_panels_on_one_axis(tmp_path: Path) -> None:
-    before = deformation(tmp_path / "before.h5", ["a, p"], trained=0)
+    before = deformation(tmp_path / "before.h5", ["a, p, untrained"], trained=0)
     after = deformation(tmp_path / "after.h5", ["a, p"])
     drawing = drawn(before, after)
     assert [panel.title for panel in drawing.panels] == ["at initialization", "after training"]
+    assert names(drawing) == [["mean"], ["mean"]]
     many = deformation(tmp_path / "many.h5", ["a, p", "b, p"], trained=0)
     drawing = drawn(many, deformation(tmp_path / "four.h5", ["a, p"] * 4))
     assert [p.title for p in drawing.panels] == [

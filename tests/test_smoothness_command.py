@@ -122,7 +122,7 @@ def test_networks_of_one_name_are_told_apart(run: Run) -> None:
         ("resnet20-cifar", {}, "", 1.886),
         ("torchvision:resnet50", {}, "", 1.886),
         ("torchvision:alexnet", {}, "", 1.778),
-        ("blocks", {"run": {"init_smooth": 1.0}}, "", 0.897),
+        ("blocks", {"init_smooth": 1.0}, "", 0.85),
         ("timm:convnext_tiny", {}, "", None),
         ("timm:convnext_tiny", {}, "--law uniform", 1.778),
     ],
@@ -195,6 +195,10 @@ def broken(value: float) -> Callable[[Path], None]:
         (
             lambda path: write_safetensors(path, {"fc.weight": np.ones((4, 4))}),
             "no weights of 4 axes",
+        ),
+        (
+            lambda path: write_safetensors(path, {"momentum.conv2.weight": np.ones((1, 1, 3, 3))}),
+            "the state of an unfinished training",
         ),
         (broken(np.nan), "layer conv2 holds NaN or infinity"),
         (broken(np.inf), "layer conv2 holds NaN or infinity"),

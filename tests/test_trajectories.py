@@ -21,6 +21,7 @@ def test_a_folder_is_its_checkpoints_by_step(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("not a model")
     (folder / ".a.st.12.tmp").write_text("unfinished")
     (folder / ".hidden.st").write_text("not ours")
+    (folder / "a.checkpoint.st").write_text("the state of an unfinished training")
     whole = write_model(tmp_path / "net.st")
     assert names(trajectories.expand([whole, folder])) == [
         "net.st",
@@ -47,7 +48,7 @@ def test_seeds_share_a_label_and_recipes_do_not(tmp_path: Path) -> None:
 
     assert label(run={"seed": 0}) == label(run={"seed": 1})
     changes = [
-        {"run": {"init_smooth": 2}},
+        {"init_smooth": 2},
         {"run": {"random_labels": True}},
         {"architecture": {"name": "blocks:downsampling=strided"}},
         {"data": "cifar10"},
@@ -65,3 +66,10 @@ def test_nothing_there_is_refused(tmp_path: Path, made: bool) -> None:
         folder.mkdir()
     with pytest.raises(InvtoolError, match="no model file" if made else "no such file"):
         trajectories.expand([folder])
+
+
+def test_what_tells_labels_apart_stays_when_a_word_alone_would_not() -> None:
+    labels = ["net:first=blur,last=none, p", "net:first=none,last=blur, p"]
+    assert trajectories.telling(labels) == ["blur, none", "none, blur"]
+    labels = ["net:first=blur, p", "net:last=blur, p"]
+    assert trajectories.telling(labels) == labels

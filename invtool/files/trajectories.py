@@ -31,10 +31,15 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    files = [p for p in folder.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")]
+    files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and _is_whole(path.stem)]
     if not files:
         raise InvtoolError(f"{folder}: no model file in this folder; .st or .safetensors is wanted")
     return sorted(files, key=lambda path: (step_of(models.read_metadata(path)), path.name))
+
+
+def _is_whole(stem: str) -> bool:
+    """Whether the name is neither hidden nor that of an unfinished training's state."""
+    return not stem.startswith(".") and not stem.endswith(".checkpoint")
 
 
 def step_of(metadata: Mapping[str, Any]) -> int:
@@ -53,7 +58,7 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
     `name` stands for the network where its file does not say.
 
     >>> label_of({"architecture": {"name": "blocks:filters=16"}, "data": "runs/photos.h5",
-    ...           "run": {"init_smooth": 1.0}}, "a.st")
+    ...           "init_smooth": 1.0}, "a.st")
     'blocks:filters=16, photos.h5, init-smooth 1'
     >>> label_of({"architecture": {"name": "blocks"}, "data": "faces:size=16", "transform": "blur",
     ...           "seen": [0, 3], "run": {"random_labels": True}}, "a.st")
@@ -67,7 +72,7 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
     run = metadata.get("run")
     run = run if isinstance(run, Mapping) else {}
     data, seen = str(metadata.get("data") or ""), metadata.get("seen")
-    sigma = run.get("init_smooth")
+    sigma = metadata.get("init_smooth")
     parts = [
         str(architecture["name"]),
         Path(data).name if "/" in data and ":" not in data else data,
@@ -84,13 +89,18 @@ def label_of(metadata: Mapping[str, Any], name: str) -> str:
 def telling(labels: Sequence[str]) -> list[str]:
     """Each label without the parts that all have; its first part where no other is left.
 
+    Of `key=word` the word is enough.
+
     >>> telling(["blocks:filters=16, faces", "blocks:filters=16,downsampling=strided, faces"])
-    ['blocks', 'downsampling=strided']
+    ['blocks', 'strided']
+    >>> telling(["deformed:strength=1", "deformed:strength=2"])
+    ['strength=1', 'strength=2']
     """
     parts = [re.split(r"[:,]\s*", label) for label in labels]
     shared = set.intersection(*map(set, parts)) if len(set(labels)) > 1 else set()
     own = [[part for part in each if part not in shared] or each[:1] for each in parts]
-    return [", ".join(each) for each in own] if shared else list(labels)
+    words = [", ".join(re.sub(r"^[^=]*=(?=[^\d.-])", "", part) for part in each) for each in own]
+    return words if shared and len(set(words)) == len({*labels}) else list(labels)
 
 
 def common(labels: Sequence[str]) -> str:

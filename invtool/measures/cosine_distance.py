@@ -10,6 +10,8 @@ Source: deformation, section 2.1; also the normalized distance's numerator in eq
 
 from invtool.measures.arrays import Array, computable, namespace
 
+CACHED = 1 << 17  # values of a and of b that are compared while the cache holds them
+
 
 def cosine_distance(a: Array, b: Array) -> Array:
     """Distance of each row of `a` from that of `b`, (image,), 0 (alike) to 2; NaN for a silent row.
@@ -24,11 +26,21 @@ def cosine_distance(a: Array, b: Array) -> Array:
 
 
 def squares(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """|a - b|^2, |a|^2 and |b|^2 of each row, (image,) float64, from (image, unit)."""
+    """|a - b|^2, |a|^2 and |b|^2 of each row, (image,) float64, from (image, unit).
+
+    >>> import numpy as np
+    >>> squares(np.array([[1.0, 0.0]]), np.array([[4.0, 4.0]]))
+    (array([25.]), array([1.]), array([32.]))
+    """
     xp = namespace(a, b)
-    a, b = computable(a, xp), computable(b, xp)
-    difference, first, second = (xp.linalg.vector_norm(x, axis=1) for x in (a - b, a, b))
-    return tuple(xp.astype(x, xp.float64) ** 2 for x in (difference, first, second))
+    run = max(1, CACHED // max(1, a.shape[0]))
+    total: list[Array] = [0.0, 0.0, 0.0]
+    for first in range(0, a.shape[1], run):
+        one, two = (computable(x[:, first : first + run], xp) for x in (a, b))
+        for place, vector in enumerate((one - two, one, two)):
+            norm = xp.linalg.vector_norm(vector, axis=1)
+            total[place] = total[place] + xp.astype(norm, xp.float64) ** 2
+    return total[0], total[1], total[2]
 
 
 def cosine_of_squares(difference: Array, a: Array, b: Array) -> Array:

@@ -20,7 +20,8 @@ ratio of sums is the ratio of means up to a term in 1/N, far below its own devia
     sd = sqrt(var(T - c k L) / N) / E L,   T and L: total variation and sum of one filter
 
 Var(T - c k L), which has no short form, is simulated, and so are all moments of filters that were
-smoothed, whose weights are not independent.
+smoothed, whose weights are not independent. Those of one output are scaled together, so that
+the norm of all its inputs is kept.
 
 Source: deformation, footnote 1 of section 4.1 and footnote 2 of section 4.2.
 """
@@ -38,37 +39,45 @@ LAWS = ("truncated-normal", "normal", "uniform")
 CUT = 2.0  # standard deviations where the normal is truncated
 # Weights that are simulated: of 14,563 filters of 3x3 for a deviation, of 116,508 for a mean too.
 DEVIATION, MEAN = 1 << 17, 1 << 20
+INPUTS = 64  # of an output that are simulated, at most: the scale of so many hardly varies
 Random = np.random.Generator
 
 
 def initial_variation(
-    height: int, width: int, filters: int, law: str, *, sigma: float = 0.0, seed: int = 0
+    shape: tuple[int, int, int, int], law: str, *, sigma: float = 0.0, seed: int = 0
 ) -> tuple[float, float]:
     """Mean and standard deviation, over initializations, of a layer's normalized total variation.
 
-    `filters` is outputs times inputs; `sigma`, in pixels, of the Gaussian that the filters were
-    convolved with, 0: none. The standard error of a deviation is under 1 % of it. A mean is exact; that
-    of smoothed filters has a standard error of 0.001.
+    `shape` is (output, input, height, width); `sigma`, in pixels, of the Gaussian that the filters
+    were convolved with, 0: none. A mean is exact; that of smoothed filters has a standard error of
+    0.001. That of a deviation is under 2 % of it.
 
-    >>> mean, deviation = initial_variation(3, 3, 96, "truncated-normal")
+    >>> mean, deviation = initial_variation((32, 3, 3, 3), "truncated-normal")
     >>> round(mean, 3), round(deviation, 3)
     (1.857, 0.035)
     """
-    mean, deviation = _of_one(height, width, law, sigma, seed)
-    return mean, deviation / math.sqrt(filters)
-
-
-@lru_cache(maxsize=256)
-def _of_one(height: int, width: int, law: str, sigma: float, seed: int) -> tuple[float, float]:
-    """Ratio of the means, and the deviation of the ratio of one filter, to first order."""
+    outputs, inputs, height, width = shape
     if height * width == 1:
         return 0.0, 0.0
-    count = max((MEAN if sigma else DEVIATION) // (height * width), 1000)
-    weight = draw(np.random.default_rng(seed), (count, height, width), law)
-    variation, size = filter_variation(smoothed(weight, sigma) if sigma else weight)
+    together = min(inputs, INPUTS) if sigma else 1
+    moments = _filters(height, width, law, sigma, seed)
+    whole = moments.shape[1] // together * together
+    variation, size, before, after = moments[:, :whole].reshape(4, -1, together).sum(axis=-1)
+    scale = np.sqrt(before / after)
+    variation, size = scale * variation, scale * size
     mean = float(variation.mean() / size.mean()) if sigma else expected(height, width, law)
     deviation = float(np.std(variation - mean * size) / size.mean())
-    return mean, deviation
+    return mean, deviation / math.sqrt(outputs * inputs / together)
+
+
+@lru_cache(maxsize=64)
+def _filters(height: int, width: int, law: str, sigma: float, seed: int) -> NDArray[np.float64]:
+    """Total variation, sum, and square norm before and after smoothing, of simulated filters (4, filter)."""
+    count = max((MEAN if sigma else DEVIATION) // (height * width), 1000)
+    weight = draw(np.random.default_rng(seed), (count, height, width), law)
+    blurred = smoothed(weight, sigma) if sigma else weight
+    norms = ((values**2).sum(axis=(1, 2)) for values in (weight, blurred))
+    return np.stack([*filter_variation(blurred), *norms])
 
 
 def expected(height: int, width: int, law: str) -> float:
@@ -103,24 +112,15 @@ def draw(rng: Random, shape: tuple[int, ...], law: str) -> NDArray[np.float64]:
     return values
 
 
-def smoothed(weight: NDArray[Any], sigma: float) -> NDArray[Any]:
-    """Each filter (..., height, width) convolved with a Gaussian of `sigma` pixels, its norm kept.
+def smoothed(weight: NDArray[Any], sigma: float) -> NDArray[np.float64]:
+    """Filters (..., height, width) convolved with exp(-d^2 / 2 sigma^2), zeros around them.
 
-    >>> smoothed(np.array([[[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]), 0.5).round(2)[0, 1]
-    array([0.13, 0.96, 0.13])
+    >>> smoothed(np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]), 0.5).round(2)[1]
+    array([0.14, 1.  , 0.14])
     """
-    down, right = (_gaussian(side, sigma) for side in weight.shape[-2:])
-    blurred = down @ weight @ right.T
-    kept: NDArray[np.float64] = blurred * (_norm(weight) / _norm(blurred))
-    return kept
-
-
-def _gaussian(side: int, sigma: float) -> NDArray[np.float64]:
-    """Convolution of `side` numbers, zeros around them, as a matrix."""
-    at = np.arange(side)
-    values: NDArray[np.float64] = np.exp(-((at[:, None] - at) ** 2) / (2 * sigma**2))
-    return values
-
-
-def _norm(weight: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.sqrt((weight**2).sum(axis=(-2, -1), keepdims=True)))
+    down, right = (
+        np.exp(-((np.arange(side)[:, None] - np.arange(side)) ** 2) / (2 * sigma**2))
+        for side in weight.shape[-2:]
+    )
+    blurred: NDArray[np.float64] = down @ weight @ right
+    return blurred

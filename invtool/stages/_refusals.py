@@ -6,11 +6,11 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Evaluate, Jagged, Moved, Shiftable, Subject, Train
+from invtool.config import Calibrate, Deform, Evaluate, Jagged, Moved, Shiftable, Subject, Train
 from invtool.data import specs as data_specs
 from invtool.data.specs import DataSpec
 from invtool.errors import UsageError
-from invtool.files import models, streams
+from invtool.files import models, streams, trajectories
 from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
 from invtool.training import milestones
@@ -84,7 +84,7 @@ def evaluating(config: Evaluate) -> list[Path | None]:
     return _several(config)
 
 
-def _several(config: Evaluate | Jagged) -> list[Path | None]:
+def _several(config: Deform | Evaluate | Jagged) -> list[Path | None]:
     """As `measuring`, for each of the networks that are named."""
     if config.models.count(str(streams.STDIO)) > 1:
         raise UsageError("standard input holds one model; '-' is named twice")
@@ -123,6 +123,23 @@ def _moves(config: Moved) -> None:
         )
     if config.protocol in ("scale", "frames") and config.direction != Moved.direction:
         raise UsageError(f"--direction is not of --protocol {config.protocol}")
+
+
+def deforming(config: Deform) -> tuple[Deform, list[Path | None]]:
+    """As `evaluating`, each folder replaced by the model files in it; raises for what moves nothing."""
+    if config.pixels is not None and not 0 < config.pixels < inf:
+        raise UsageError(f"--pixels {config.pixels:g}: a bound above 0 is wanted, in pixels")
+    if config.limit == 1:
+        raise UsageError("--limit 1: distances between images want two or more")
+    if not config.worst and config.worst_layers:
+        raise UsageError(f"--worst-layer {config.worst_layers[0]} goes with --worst")
+    models = [
+        str(path)
+        for name in config.models
+        for path in (trajectories.expand([Path(name)]) if Path(name).is_dir() else [name])
+    ]
+    config = replace(config, models=tuple(models))
+    return config, _several(config)
 
 
 def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:

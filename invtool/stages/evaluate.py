@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invtool.config import Evaluate
-from invtool.errors import InvtoolError
 from invtool.files import hdf5, models, provenance
 from invtool.stages import _devices, augmentation
 from invtool.stages._forward import predict
-from invtool.stages._subject import Subject, facts, prepare
+from invtool.stages._subject import Subject, check_alike, facts, prepare, short_names
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
 from invtool.stages.vote_result import Votes
 
@@ -27,7 +26,7 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
     """Evaluate the networks that `config.models` names, whose files are at `paths`."""
     results: list[Evaluation] = []
     inputs: list[provenance.Steps] = []
-    names = iter(_names(config.models))
+    names = iter(short_names(config.models))
     for group in _together(_subjects(config, paths)):
         first = group[0]
         for subject, prediction in zip(group, _answers(config, group), strict=True):
@@ -55,7 +54,7 @@ def _subjects(config: Evaluate, paths: Sequence[Path]) -> Iterator[Subject]:
             images=first.images if first else None,
         )
         first = first or subject
-        _check_alike(first, subject)
+        check_alike(first, subject)
         yield subject
 
 
@@ -117,18 +116,3 @@ def _trained_with(paths: Sequence[Path]) -> list[str]:
         if path.is_file() and models.is_model(path)
     ]
     return list(dict.fromkeys(text for text in told if text))
-
-
-def _names(references: Sequence[str]) -> list[str]:
-    """The last parts of the models' names where they tell them apart, else the whole."""
-    short = [Path(text).name if Path(text).is_file() else text for text in references]
-    return short if len(set(short)) == len(short) else list(references)
-
-
-def _check_alike(first: Subject, other: Subject) -> None:
-    """Refuse networks that are not shown the same images."""
-    if first.images is not other.images:
-        raise InvtoolError(
-            f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
-            f"{other.images.spec}; give --data to show both the same images"
-        )

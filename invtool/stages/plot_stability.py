@@ -106,24 +106,27 @@ def worst(config: Plot, results: Sequence[Result]) -> Picture:
             raise InvtoolError(
                 f"{network.result.label} holds no worst case; run invtool deform --worst first"
             )
-    dashes = {"sensitivity": ("average", "-"), "worst": ("worst", "--")}
+    cases = {"sensitivity": ("average", "-", "o"), "worst": ("worst", "--", "^")}
     networks = [_transferred(network) for network in networks]
     if any("elsewhere" in network.held for network in networks):
-        dashes["elsewhere"] = ("worst for another network", ":")
+        cases["elsewhere"] = ("worst for another network", ":", "v")
     groups = _lines(networks)
     looks = _looks([name for name, _ in groups])
 
     def drawn(layers: list[str], name: str, own: list[Measured]) -> list[Line]:
         lines = []
-        for array, (case, dash) in dashes.items():
-            look = Look(looks[name].color, dash, looks[name].marker)
+        for array, (case, dash, marker) in cases.items():
+            points = _points(layers, own, array)
+            if case != "average":  # it may be known of few layers
+                points = [point for point in points if point.defined]
+            look = Look(looks[name].color, dash, marker)
             facts = {"label": name, "phase": own[0].phase, "case": case}
-            told = titled(name if len(looks) > 1 else "", case)
-            lines.append(Line(told, _points(layers, own, array), look, facts))
+            lines.append(Line(titled(name if len(looks) > 1 else "", case), points, look, facts))
         return lines
 
-    several = list(looks.items()) if len(looks) > 1 else []
-    keys = [(case, Look(FAINT if several else of_many(0)[0], d)) for case, d in dashes.values()]
+    several = [(name, Look(look.color)) for name, look in looks.items()] if len(looks) > 1 else []
+    color = FAINT if several else of_many(0)[0]
+    keys = [(case, Look(color, dash, marker)) for case, dash, marker in cases.values()]
     drawing = _by_layer(networks, groups, drawn, [*several, *keys], results)
     return Picture(drawing, _notes(networks, drawing), "Worst and average sensitivity by layer")
 
@@ -193,7 +196,8 @@ def _networks(config: Plot, results: Sequence[Result], *names: str) -> list[Meas
     for result in results:
         held = result.arrays("layer", "label", "step", *names)
         chosen = result.chosen(config.layers or ("all",))
-        found.append(Measured(result, str(held["label"]), int(held["step"]), chosen, held))
+        label = str(held["label"]).removesuffix(", untrained")  # which the phase says
+        found.append(Measured(result, label, int(held["step"]), chosen, held))
     return found
 
 
@@ -363,11 +367,11 @@ def _notes(networks: Sequence[Measured], drawing: Lines) -> list[str]:
     labels = list(dict.fromkeys(network.label for network in networks))
     shared = trajectories.common(labels) if len(labels) > 1 else labels[0]
     notes = [f"{'All' if len(networks) > 1 else 'Network'}: {shared}."] if shared else []
-    lines = [line for panel in drawing.panels for line in panel.lines]
+    lines = [line for panel in drawing.panels for line in panel.lines if line.look != INITIAL]
     counts = sorted({len(point.each) for line in lines for point in line.points if point.each})
     if counts:
         each = " to ".join(f"{count}" for count in dict.fromkeys([counts[0], counts[-1]]))
         notes.append(f"Band: 2 standard deviations over the networks of a line ({each} each).")
-    elif "interval" in networks[0].held:
-        notes.append("Band: 95 % bootstrap over images.")
+    if any(not point.each and point.low < point.high for line in lines for point in line.points):
+        notes.append(f"Band{' of one network' if counts else ''}: 95 % bootstrap over images.")
     return notes

@@ -15,6 +15,7 @@ from invtool.measures import initial_variation, total_variation
 from invtool.models.laws import law_of
 from invtool.stages import smoothness_result
 from invtool.stages.smoothness_result import Layer, Network, by_number
+from invtool.training.checkpoints import MOMENTUM
 
 AXES = 4  # of a convolution's weights: output, input, height, width
 UNKNOWN = (np.nan, np.nan)
@@ -33,6 +34,11 @@ def run(config: Smoothness, sources: Sequence[Path], target: Path, form: str) ->
 def _measured(path: Path, config: Smoothness, whole: bool) -> Network:
     label = streams.label(path)
     metadata = models.read_metadata(path)
+    if any(name.startswith(MOMENTUM) for name in models.read_header(path)):
+        raise InvtoolError(
+            f"{label} is the state of an unfinished training; let train finish it, or measure the "
+            "model files of --checkpoint-at"
+        )
     weights = {n.removesuffix(".weight"): w for n, w in models.read_floats(path, AXES)}
     if not weights:
         raise InvtoolError(
@@ -50,7 +56,9 @@ def _measured(path: Path, config: Smoothness, whole: bool) -> Network:
             )
         outputs, inputs, height, width = weights[name].shape
         known = (
-            initial_variation(height, width, outputs * inputs, law, sigma=sigma) if law else UNKNOWN
+            initial_variation((outputs, inputs, height, width), law, sigma=sigma)
+            if law
+            else UNKNOWN
         )
         value = float(total_variation(weights[name]))
         layers[name] = Layer((height, width), outputs * inputs, value, *known)
@@ -66,8 +74,7 @@ def _measured(path: Path, config: Smoothness, whole: bool) -> Network:
 
 def _initial(metadata: Mapping[str, Any], asked: str) -> tuple[str | None, float]:
     """Law of the initial weights, and sigma of the Gaussian that smoothed them."""
-    architecture, run = metadata.get("architecture"), metadata.get("run")
+    architecture, sigma = metadata.get("architecture"), metadata.get("init_smooth")
     name = architecture.get("name") if isinstance(architecture, dict) else None
-    sigma = run.get("init_smooth") if isinstance(run, dict) else None
     law = law_of(str(name or "")) if asked == "auto" else asked
     return law, float(sigma) if isinstance(sigma, int | float) else 0.0
