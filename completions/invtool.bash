@@ -260,7 +260,7 @@ _invtool() {
     deform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --draws)  return ;;
         --grid)  return ;;
@@ -286,7 +286,7 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     smoothness)
       case $prev in
