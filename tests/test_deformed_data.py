@@ -11,9 +11,9 @@ from small import Run, runner, write_set
 from invtool.data.deformed import class_images
 from invtool.data.sets import TEST, TRAIN, ImageSet
 from invtool.data.sources import open_data
-from invtool.data.specs import DEFORMED_OPTIONS, parse
+from invtool.data.specs import BORDER, DEFORMED_OPTIONS, parse
 from invtool.errors import InvtoolError, UsageError
-from invtool.transforms.registry import BORDERS
+from invtool.transforms.registry import BORDERS, TRANSFORMS
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_an_example_is_the_deformation_of_its_number() -> None:
         example = 2**31 if row == 16 else row % 6
         number = torch.tensor([images.label[row] * 2**32 + example])
         moved = field(draw_displacement(3, 2.0, seed=5, index=number), 8, 8)
-        wanted = warp(torch.from_numpy(original[images.label[row]][None]), moved, "edge")
+        wanted = warp(torch.from_numpy(original[images.label[row]][None]), moved, BORDER)
         np.testing.assert_allclose(images.image[row], wanted[0], atol=0.501)
 
 
@@ -77,6 +77,11 @@ def test_strength_moves_and_the_border_shows() -> None:
     dark = {b: drawn(f"strength=3,border={b},classes=4,train=9,test=1").image for b in BORDERS}
     assert (dark["zeros"] == 0).mean() > (dark["edge"] == 0).mean()
     assert not np.array_equal(dark["edge"], dark["reflect"])
+
+
+def test_the_border_is_that_of_the_transform() -> None:
+    (border,) = (p for p in TRANSFORMS["deform"].parameters if p.name == "border")
+    assert border.default == BORDER
 
 
 def test_float_images_stay_float(folder: Path) -> None:
@@ -124,7 +129,7 @@ def test_the_canonical_text_reads_back_alike(
             "no option 'size'; it has classes, train",
         ),
         ("source=small.h5,strength=1,grid=1", UsageError, "grid=1 is wrong; an integer from 2"),
-        ("source=small.h5,strength=1,border=x", UsageError, "border=x is none of edge, reflect"),
+        ("source=small.h5,strength=1,border=x", UsageError, "border=x is none of zeros, edge"),
         ("source=small.h5,strength=1,classes=33", UsageError, "small.h5 has 32 training images"),
     ],
 )

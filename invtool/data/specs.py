@@ -29,6 +29,7 @@ FOLDER_OPTIONS = {
     "numbered": (0, 0),  # 1: folders, or files without any, begin with their category's number
 }
 DEFORMED = "deformed"
+BORDER = "edge"  # unless told, as the transform deform has it
 DEFORMED_OPTIONS = {
     "classes": (10, 1),
     "train": (1000, 1),  # images a class
@@ -67,7 +68,7 @@ class DataSpec:
             return self.path
         if self.deformation:
             border = self.deformation.border
-            told += [f"border={border}"] if border != BORDERS[0] else []
+            told += [f"border={border}"] if border != BORDER else []
             made = [f"source={self.deformation.source}", f"strength={self.deformation.strength:g}"]
             return f"{self.name}:" + ",".join(made + told)
         head = f"folder:{self.path}" if self.name == "folder" else self.name
@@ -111,7 +112,7 @@ def _folder(text: str) -> tuple[str, str]:
 def _deformed(text: str, seed: int | None) -> DataSpec:
     told = dict(part.partition("=")[::2] for part in filter(None, text.split(",")))
     source, strength = told.pop("source", ""), told.pop("strength", "")
-    border = told.pop("border", BORDERS[0])
+    border = told.pop("border", BORDER)
     if not source or "=" in source:
         raise UsageError(
             f"data set {DEFORMED}: source={source} is wrong; a data set without options is wanted, "
