@@ -57,13 +57,20 @@ def deform(
     >>> torch.equal(deform(image, seed=1), deform(image, seed=2))
     False
     """
+    return deformed(image, drawn(image, grid=grid, pixels=pixels, seed=seed, index=index), border)
+
+
+def deformed(image: Tensor, displacement: Tensor, border: str = "edge") -> Tensor:
+    """`warp` by the `field` of those displacements, in pieces that stay in cache.
+
+    Takes (image, channel, height, width) and (image, point, axis); returns the image's shape.
+    """
     height, width = image.shape[2:]
-    displacement = drawn(image, grid=grid, pixels=pixels, seed=seed, index=index)
-    deformed = [
+    parts = [
         warp(image[piece], field(displacement[piece], height, width), border)
-        for piece in pieces(image)
+        for piece in pieces(image, least=torch.get_num_threads())
     ]
-    return torch.cat(deformed) if deformed else image.clone()
+    return torch.cat(parts) if parts else image.clone()
 
 
 def drawn(
