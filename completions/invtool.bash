@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate invariance jagged shiftable deform smoothness bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -166,6 +166,32 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-t --transform -o --output -d --data --below --step --most --spec -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    sweep)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        --with)  return ;;
+        --keep)  return ;;
+        --examples)  return ;;
+        --resamples)  return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --with --all --keep --examples --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
+      ;;
     invariance)
       case $prev in
         -o|--output) _invtool_files; return ;;
@@ -314,7 +340,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory curves overview heat"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;

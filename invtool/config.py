@@ -111,6 +111,15 @@ class Calibrate(Subject):
 
 
 @dataclass(frozen=True)
+class Sweep(Subject):
+    models: tuple[str, ...] = ("-",)
+    beside: str = ""  # range of a second transform, applied after each of the others: a grid
+    keep: float = 0.9  # share of a network's own accuracy, under which it has fallen
+    examples: int = 10  # categories whose first image is kept as it is changed
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
+@dataclass(frozen=True)
 class Moved(Subject):
     """How an image moves before a network: what such commands have in common."""
 

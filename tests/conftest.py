@@ -396,6 +396,75 @@ def write_smoothness(path: Path, steps: Sequence[int] = (-1, -1), **changes: Any
     return path
 
 
+def write_sweep(
+    path: Path, transforms: int = 1, networks: int = 0, *, grid: bool = False, seed: int = 0
+) -> Path:
+    """Of four categories, two images each; names of the transforms are real ones, numbers are not."""
+    rng = np.random.default_rng(seed)
+    sizes = {"category": 4, "answer": 4, "bound": 2, "side": 2, "image": 8, "magnitude_2": 3}
+    lead, more = ((networks,), ("network",)) if networks else ((), ())
+    second = ("magnitude_2",) * grid
+    names = ["rotate+zoom"] if grid else ["rotate", "blur", "contrast"][:transforms]
+    with hdf5.create(path, "sweep", STEPS[:1]) as out:
+        for name, value in {"keep": 0.9, "model": "model.st", "data": "photos"}.items():
+            out.attribute(name, value)
+        out.attribute("categories", CATEGORIES)
+        if networks:
+            out.array("network", [f"{n}.st" for n in range(networks)], more)
+        out.array("transform", names, ("transform",))
+        for name, values in {
+            "category": CATEGORIES,
+            "answer": CATEGORIES,
+            "bound": ["lower", "upper"],
+            "side": ["below", "above"],
+        }.items():
+            out.array(name, values, (name,))
+        out.array("category_number", np.arange(4), ("category",))
+        out.array("label", np.arange(8) % 4, ("image",))
+        out.array("example", [1], ("example",))
+        for number, name in enumerate(names):
+            top = f"transforms/{name}/" if len(names) > 1 else ""
+            magnitude = np.arange(-2, 3 + number) * 15.0
+            sizes["magnitude"] = len(magnitude)
+            told = {"units": "degrees", "long_name": "degrees of rotate"}
+            out.array(f"{top}magnitude", magnitude, ("magnitude",), **told)
+            out.array(f"{top}identity", 0.0, ())
+            if grid:
+                told = {"units": "1", "long_name": "factor of zoom"}
+                out.array("magnitude_2", np.array([0.5, 1.0, 1.5]), ("magnitude_2",), **told)
+                out.array("identity_2", 1.0, ())
+            for leaf, dims in {
+                "softmax": ("category", "magnitude", *second, "answer"),
+                "accuracy": ("category", "magnitude", *second),
+                "overall_softmax": ("magnitude", *second, "answer"),
+                "overall_accuracy": ("magnitude", *second),
+                "overall_accuracy_interval": ("magnitude", *second, "bound"),
+            }.items():
+                values = rng.random((*lead, *(sizes[d] for d in dims)))
+                if leaf == "overall_accuracy_interval":
+                    values = np.sort(values)
+                out.array(top + leaf, values, (*more, *dims))
+            for leaf, dims in {
+                "threshold": ("category", *second),
+                "side_threshold": ("category", "side", *second),
+                "overall_threshold": second,
+                "overall_side_threshold": ("side", *second),
+            }.items():
+                shape = (*lead, *(sizes[d] for d in dims))
+                out.array(top + leaf, rng.choice([15.0, 30.0], shape), (*more, *dims))
+                ends = np.full((*shape, 2), np.nan)
+                out.array(f"{top}{leaf}_interval", ends, (*more, *dims, "bound"))
+            shape = (*lead, 8, len(magnitude), *(3,) * grid)
+            answer = rng.integers(0, 4, shape)
+            out.array(f"{top}prediction", answer, (*more, "image", "magnitude", *second))
+            if not grid:
+                out.array(f"{top}sample", magnitude[::2], ("sample",))
+                frames = rng.integers(0, 256, (1, len(magnitude[::2]), 3, 8, 8), dtype=np.uint8)
+                dims = ("example", "sample", "channel", "height", "width")
+                out.array(f"{top}sample_frame", frames, dims)
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
@@ -408,4 +477,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "smoothness": write_smoothness,
     "bias": write_bias,
     "deformation": write_deformation,
+    "sweep": write_sweep,
 }

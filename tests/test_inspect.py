@@ -35,7 +35,8 @@ def test_every_array_of_the_kind_is_listed_with_its_meaning(kind: str, tmp_path:
     assert all(len(a["dims"]) == len(a["shape"]) for a in what["arrays"])
     units = {a["name"]: a["units"] for a in what["arrays"]}
     pixels = {"strength", "position", "subsampling", "kernel", "displacement", "worst_displacement"}
-    assert units == {name: "px" if name in pixels else "1" for name in units}
+    told = {"magnitude": "degrees"} | dict.fromkeys(pixels, "px")
+    assert units == {name: told.get(name, "1") for name in units}
     assert all(a["long_name"] for a in what["arrays"])
 
 

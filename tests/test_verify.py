@@ -37,6 +37,10 @@ from invtool.stages import verify
         ),
         ("calibration", "calibration, step 3, bound 2"),
         ("bias", "bias, category 3, axis 2, box 30"),
+        (
+            "sweep",
+            "sweep, transform 1, category 4, answer 4, bound 2, side 2, image 8, magnitude 5, example 1, sample 3, channel 3, height 8, width 8",
+        ),
     ],
 )
 def test_whole_files(kind: str, found: str, tmp_path: Path) -> None:
@@ -87,6 +91,9 @@ BAD = [
     ("calibration", _set("accuracy", 1, 2), "accuracy holds 2"),
     ("bias", _set("size_log10_p", 1, 2), "size_log10_p holds 2; floats up to 0 or NaN are wanted"),
     ("bias", _set("center", (1, 0), np.nan), "center holds NaN"),
+    ("sweep", _set("softmax", (0, 1, 2), 1.5), "softmax holds 1.5; floats in 0..1"),
+    ("sweep", _set("magnitude", 1, np.nan), "magnitude holds NaN"),
+    ("sweep", _set("side_threshold", (0, 1), -1), "side_threshold holds -1"),
     ("evaluation", _set("confusion", (0, 0, 1, 0), 1.5), "confusion holds 1.5; floats in 0..1"),
     ("ablation", _set("tau", 2, 1.5), "tau holds 1.5; shares in 0..1 are wanted"),
     ("ablation", _set("accuracy", (1, 0, 2), -0.5), "accuracy holds -0.5; floats in 0..1 or NaN"),

@@ -29,6 +29,7 @@ COMMANDS = {
         "evaluate": "Measure accuracy within and across categories, and what is taken for what.",
         "ablate": "Find the activity from which on a network's units matter.",
         "calibrate": "Find the strength of a transform at which accuracy falls under a limit.",
+        "sweep": "Measure how far a transform may go before answers change.",
         "invariance": "Measure how invariant each neuron is to a transform.",
         "jagged": "Measure how often the answer changes as an image moves by one pixel.",
         "shiftable": "Measure how often the sum of a feature map changes as the image moves.",

@@ -198,7 +198,8 @@ def _man_formats() -> str:
         "has named dimensions, units and a long name, and groups open with\n\n"
         '\b\nxarray.open_dataset(file, engine="h5netcdf", group="layers/fc")\n\n'
         "The units of a layer, written ... below, lie along one dimension, unit, or along "
-        "channel, height and width. Readers refuse links, data stored in other files, and "
+        "channel, height and width. Where several transforms were swept, the arrays of each lie in "
+        "the group transforms/NAME. Readers refuse links, data stored in other files, and "
         "another format number. An images file made elsewhere needs /image and /label only."
     )
     lines += [".SH ROOT ATTRIBUTES", *_list(formats.ATTRIBUTES.items())]

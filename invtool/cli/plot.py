@@ -22,6 +22,7 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
+invtool plot sweep.h5 --category 'orange*' -o curves.pdf
 invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg
 invtool plot untrained.h5 trained.h5 --kind deformation -o figure3.pdf
 invtool smoothness model.steps | invtool plot -o trajectory.pdf"""
@@ -39,7 +40,7 @@ def main(
             metavar="FILE...",
             show_default=False,
             help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, deformation, "
-            "smoothness or activations files; '-' (the default) is standard input.",
+            "smoothness, sweep or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -69,6 +70,9 @@ def main(
             "worst",
             "smoothness",
             "trajectory",
+            "curves",
+            "overview",
+            "heat",
         ],
         typer.Option(
             "--kind",
@@ -76,11 +80,12 @@ def main(
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
             "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, deformation, "
-            "worst, smoothness or trajectory; auto goes "
+            "worst, smoothness, trajectory, curves, overview or heat; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
             "network, else jaggedness; of shiftability, depth; of deformation and smoothness, trajectory where "
-            "there are checkpoints of several steps.",
+            "there are checkpoints of several steps; of sweep, curves of one transform and network, heat "
+            "of two magnitudes, else overview.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -105,8 +110,9 @@ def main(
             "--category",
             "-c",
             metavar="GLOB",
-            show_default="all, the most and the least biased",
-            help="Categories of bias to draw, by name or pattern; 'all' is all together; may be repeated.",
+            show_default="all, and the most and the least affected",
+            help="Categories to draw, of bias ('all' is all together), curves or heat, by name or pattern; may be "
+            "repeated.",
         ),
     ] = None,
     example: Annotated[
@@ -178,6 +184,10 @@ def main(
     layer beside its initial value (smoothness); of both, a line a layer against the training step
     (trajectory). Networks of one recipe are one line in a band of 2 standard deviations. A file of
     several networks has a panel of its own.
+
+    Of sweep files, the mean softmax of the highest answers by magnitude, a panel a category, with
+    images along it (curves), accuracy by magnitude, a panel a transform and a line a network
+    (overview), or a map of two magnitudes (heat).
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.

@@ -59,6 +59,7 @@ ATTRIBUTES = {
     "preset": "The preset that it started from (jaggedness).",
     "top": "k of the top k (jaggedness).",
     "target": "Which class was followed: label, first or each (jaggedness).",
+    "keep": "Share of a network's own accuracy, under which it has fallen (sweep).",
     "test": "Test of uniformity: kolmogorov-smirnov or chi-square (bias).",
     "below": "p under which a category counts as biased (bias).",
     "correction": "How p is corrected for the number of categories: holm, bonferroni, fdr or none (bias).",
@@ -122,6 +123,9 @@ class Array:
     """What a kind holds under `path`.
 
     networks: whether a file of several networks has one more axis, `network`, before the others.
+    transforms: whether a file of several transforms has it under `transforms/<name>/`, for each.
+
+    The dimension `magnitude_2` is there where two transforms were swept together.
     """
 
     path: str
@@ -130,8 +134,10 @@ class Array:
     values: Values
     required: bool = True
     networks: bool = False
+    transforms: bool = False
 
 
+SECOND = "magnitude_2"
 _TESTS = tuple(  # of bias
     array
     for test, of, dims in (
@@ -162,6 +168,134 @@ _TESTS = tuple(  # of bias
             ("category",),
             "The same, corrected for the number of categories.",
             LOG10_P,
+        ),
+    )
+)
+
+_SWEPT = tuple(  # of each transform of a sweep
+    Array(path, dims, text, values, required, networks, transforms=True)
+    for path, dims, text, values, required, networks in (
+        ("magnitude", ("magnitude",), "Strength of the transform, ascending.", NUMBER, True, False),
+        ("identity", (), "Strength at which nothing changes.", NUMBER, True, False),
+        (SECOND, (SECOND,), "Strength of the second transform.", NUMBER, False, False),
+        ("identity_2", (), "Strength at which that changes nothing.", NUMBER, False, False),
+        (
+            "softmax",
+            ("category", "magnitude", SECOND, "answer"),
+            "Mean softmax of each answer over the images of a category.",
+            SHARE,
+            True,
+            True,
+        ),
+        (
+            "accuracy",
+            ("category", "magnitude", SECOND),
+            "Top-1 accuracy on the images of a category, 0 to 1.",
+            SHARE,
+            True,
+            True,
+        ),
+        (
+            "threshold",
+            ("category", SECOND),
+            (
+                "Smallest change, on either side, at which the mean prediction leaves the category; NaN "
+                "where it never does."
+            ),
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "side_threshold",
+            ("category", "side", SECOND),
+            "The same on each side.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "threshold_interval",
+            ("category", SECOND, "bound"),
+            "Its bootstrap interval, 95 %, over images; NaN: beyond the range, or of one image.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "side_threshold_interval",
+            ("category", "side", SECOND, "bound"),
+            "The same on each side.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "overall_softmax",
+            ("magnitude", SECOND, "answer"),
+            "Mean softmax of each answer over all images.",
+            SHARE,
+            True,
+            True,
+        ),
+        (
+            "overall_accuracy",
+            ("magnitude", SECOND),
+            "Top-1 accuracy on all images, 0 to 1.",
+            SHARE,
+            True,
+            True,
+        ),
+        (
+            "overall_accuracy_interval",
+            ("magnitude", SECOND, "bound"),
+            "Its interval, Wilson's, 95 %, over images.",
+            SHARE,
+            True,
+            True,
+        ),
+        (
+            "overall_threshold",
+            (SECOND,),
+            (
+                "Smallest change at which accuracy is under the share `keep` of its own; NaN where it "
+                "never is."
+            ),
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "overall_side_threshold",
+            ("side", SECOND),
+            "The same on each side.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "overall_threshold_interval",
+            (SECOND, "bound"),
+            "Its bootstrap interval, 95 %, over images; NaN: beyond the range.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "overall_side_threshold_interval",
+            ("side", SECOND, "bound"),
+            "The same on each side.",
+            POSITIVE,
+            True,
+            True,
+        ),
+        (
+            "prediction",
+            ("image", "magnitude", SECOND),
+            "Category that the network answers.",
+            CATEGORY,
+            True,
+            True,
         ),
     )
 )
@@ -690,6 +824,41 @@ KINDS: dict[str, tuple[Array, ...]] = {
             required=False,
         ),
     ),
+    "sweep": (
+        Array("transform", ("transform",), "Transforms that were swept.", WORDS),
+        Array("category", ("category",), "Names of the categories that have images.", WORDS),
+        Array("category_number", ("category",), "Their numbers.", COUNT),
+        Array("answer", ("answer",), "Names of the categories that the network answers.", WORDS),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array("side", ("side",), "Of where nothing changes: below, above.", WORDS),
+        Array("network", ("network",), "Networks, where there are several.", WORDS, required=False),
+        Array("label", ("image",), "Category number of each image.", CATEGORY),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
+        *_SWEPT,
+        Array(
+            "example",
+            ("example",),
+            "Category number of each image that is kept.",
+            CATEGORY,
+            required=False,
+        ),
+        Array(
+            "sample",
+            ("sample",),
+            "Magnitudes at which images are kept.",
+            NUMBER,
+            required=False,
+            transforms=True,
+        ),
+        Array(
+            "sample_frame",
+            ("example", "sample", "channel", "height", "width"),
+            "Those images, of at most 64 pixels a side.",
+            PIXEL,
+            required=False,
+            transforms=True,
+        ),
+    ),
     "calibration": (
         Array("strength", ("step",), "Strength of the transform, from none upwards.", NUMBER),
         Array("accuracy", ("step",), "Top-1 accuracy on all images, 0 to 1.", SHARE),
@@ -757,11 +926,19 @@ KINDS: dict[str, tuple[Array, ...]] = {
 }
 
 
+def contract(kind: str) -> dict[str, Array]:
+    """The arrays of a kind by their `pattern`."""
+    found = {array.path: array for array in KINDS[kind]}
+    each = {f"transforms/*/{path}": array for path, array in found.items() if array.transforms}
+    return found | each
+
+
 def pattern(name: str) -> str:
-    """The path in KINDS that an array's name belongs to.
+    """The path, with a star for a layer or a transform, that an array's name belongs to.
 
     >>> pattern("layers/conv1/activation")
     'layers/*/activation'
     """
     before, _, leaf = name.rpartition("/")
-    return f"layers/*/{leaf}" if before.startswith("layers/") else name
+    top = before.partition("/")[0]
+    return f"{top}/*/{leaf}" if top in ("layers", "transforms") and before != top else name

@@ -21,6 +21,7 @@ from invtool.files.provenance import Steps, history, is_chain
 
 ORDER = "invtool_order"  # of the layers, input to output
 PURE = "This is a netCDF dimension but not a netCDF variable."
+OWN = ("magnitude", formats.SECOND, "sample")  # dimensions of each transform
 MAX_RATIO = 2000  # bytes of an array to bytes of its file; gzip reaches about 1,000
 
 
@@ -296,6 +297,24 @@ class Reader:
     def dims(self, name: str) -> tuple[str, ...]:
         return tuple(dim.label or "" for dim in self.dataset(name).dims)
 
+    def axes(self, name: str, array: formats.Array) -> tuple[str, ...]:
+        """The dimensions that the array must have here, those of a unit left out."""
+        beside = f"{name.rpartition('/')[0]}/{formats.SECOND}"
+        dims = tuple(
+            dim
+            for dim in array.dims
+            if dim != formats.UNITS and (dim != formats.SECOND or beside in self)
+        )
+        several = array.networks and self.dataset(name).ndim == len(dims) + 1
+        return ("network", *dims) if several else dims
+
+    def transforms(self) -> list[str]:
+        """Names of the transforms that have groups of their own."""
+        group = self.file.get("transforms")
+        order = self.array("transform").tolist() if "transform" in self else []
+        present = list(group) if isinstance(group, h5py.Group) else []
+        return sorted(present, key=lambda name: order.index(name) if name in order else len(order))
+
     def layers(self) -> list[str]:
         """Names of the layers, input to output."""
         group = self.file.get("layers")
@@ -368,8 +387,11 @@ def check(reader: Reader, kinds: Sequence[str] = ()) -> None:
 def _matching(reader: Reader, array: formats.Array) -> list[str]:
     before, star, after = array.path.partition("*")
     names = [f"{before}{layer}{after}" for layer in reader.layers()] if star else [array.path]
+    transforms = reader.transforms() if array.transforms else []
+    if transforms:
+        names = [f"transforms/{transform}/{array.path}" for transform in transforms]
     missing = [name for name in names if name not in reader]
-    if star and missing and array.required:
+    if (star or transforms) and missing and array.required:
         raise InvtoolError(f"{reader.label}: {reader.kind} without {missing[0]!r}")
     return [name for name in names if name in reader]
 
@@ -378,20 +400,19 @@ def _check_shape(
     reader: Reader, name: str, array: formats.Array, sizes: dict[str, tuple[int, str]]
 ) -> None:
     shape = reader.dataset(name).shape
-    fixed = [dim for dim in array.dims if dim != formats.UNITS]
-    if array.networks and shape is not None and len(shape) == len(fixed) + 1:
-        fixed = ["network", *fixed]
+    fixed = reader.axes(name, array)
     open_ended = formats.UNITS in array.dims
     axes = formats.UNIT_AXES if open_ended else (0,)
     if shape is None or len(shape) - len(fixed) not in axes:
-        wanted = ", ".join(array.dims)
+        wanted = ", ".join([*fixed, formats.UNITS] if open_ended else fixed)
         raise InvtoolError(f"{reader.label}: {name} is {_times(shape)}; ({wanted}) is wanted")
     dtype, values = reader.dataset(name).dtype, array.values
     if dtype.kind not in values.dtypes:
         found = "text" if dtype.kind == "O" else str(dtype)
         raise InvtoolError(f"{reader.label}: {name} holds {found}; {values.text} is wanted")
     for dim, size in zip(fixed, shape, strict=False):
-        own = dim == "channel" and "*" in array.path  # each layer has as many as it likes
+        # Each layer has as many channels as it likes, each transform as many magnitudes.
+        own = (dim == "channel" and "*" in array.path) or dim in OWN
         key = f"{name.rpartition('/')[0]}/{dim}" if own else dim
         known, where = sizes.setdefault(key, (size, name))
         if known != size:

@@ -5,6 +5,7 @@ One equation of one paper a module. Nothing here opens a file, prints, picks a d
 
 from invtool.measures.ablation import activity_floor, chosen_tau
 from invtool.measures.accuracy import group_accuracy
+from invtool.measures.accuracy_threshold import accuracy_threshold_interval, falls
 from invtool.measures.bootstrap import (
     accuracy_interval,
     category_weights,
@@ -18,6 +19,7 @@ from invtool.measures.correlation import Correlation, correlation
 from invtool.measures.cosine_distance import cosine_distance, square, squares
 from invtool.measures.grid_uniformity import grid_uniformity
 from invtool.measures.groups import GROUPS, group_indicator
+from invtool.measures.highest import highest
 from invtool.measures.initial_variation import LAWS, initial_variation
 from invtool.measures.intervals import wilson_interval
 from invtool.measures.invariance import (
@@ -39,6 +41,7 @@ from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.sensitivity import distance, median_of_pairs, sensitivity
 from invtool.measures.shift_consistency import shift_consistency
 from invtool.measures.tau_grid import TauGrid
+from invtool.measures.threshold import SIDES, leaves, threshold, threshold_interval
 from invtool.measures.top1 import TopImages, top1_score, top_images
 from invtool.measures.total_variation import total_variation
 from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
@@ -46,6 +49,7 @@ from invtool.measures.uniformity import Uniformity, either_log10_p, uniformity
 __all__ = [
     "GROUPS",
     "LAWS",
+    "SIDES",
     "CategorySums",
     "Correlation",
     "InvarianceAccumulator",
@@ -60,6 +64,7 @@ __all__ = [
     "Uniformity",
     "absolute_change",
     "accuracy_interval",
+    "accuracy_threshold_interval",
     "activity_floor",
     "category_weights",
     "changes",
@@ -71,14 +76,17 @@ __all__ = [
     "defined_median",
     "distance",
     "either_log10_p",
+    "falls",
     "grid_uniformity",
     "group_accuracy",
     "group_indicator",
+    "highest",
     "image_interval",
     "initial_variation",
     "invariance",
     "jaggedness",
     "kolmogorov_log10_p",
+    "leaves",
     "majority",
     "median_of_pairs",
     "median_spread",
@@ -94,6 +102,8 @@ __all__ = [
     "square",
     "squares",
     "steps",
+    "threshold",
+    "threshold_interval",
     "top1_score",
     "top_images",
     "total_variation",

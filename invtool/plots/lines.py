@@ -17,6 +17,7 @@ from invtool.plots.panels import PLAIN, Lines, Look, Mark, Page, Plane, Point
 
 WIDE = 40  # largest place over the smallest: beyond it the axis is logarithmic
 MOST = 10  # places that each have a tick on a linear axis
+STRIP = 0.24  # of the height of a panel: pictures above it
 APART = 0.07  # of the axis: a place that is nearer to one on its left has no tick
 
 
@@ -44,6 +45,7 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
         turns = [style.turn(labels, (width - 0.7) / across / max(columns, 3.2)) for labels in names]
         tall = max(height for *_, height in turns) if named else 0.12
         legend = style.legend_height([label for label, _ in drawing.keys], width)
+        tall += 0.35 * any(panel.samples for panel in panels) + 0.15 * any(p.xlabel for p in panels)
         size = style.extent(page, width, (tall_row + tall) * rows + 0.4 + legend)
         figure, axes = style.grid(len(panels), size, across, share=drawing.whole)
         for index, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
@@ -55,14 +57,23 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
                 _scale(ax, panel)
             elif all(float(place).is_integer() for place in panel.places()):
                 ax.xaxis.set_major_locator(style.whole_numbers())
-            ax.set_title(style.heading(panel.title, width / across), loc="left")
+            above = 1.04 + STRIP if panel.samples else None
+            ax.set_title(style.heading(panel.title, width / across), loc="left", y=above)
+            if panel.samples:
+                _samples(ax, panel)
             if index % across == 0 or panel.ylabel:
                 ax.set_ylabel(panel.ylabel or drawing.ylabel)
-            if index + across >= len(panels):
-                ax.set_xlabel(style.heading(drawing.xlabel, width / across))
+            if index + across >= len(panels) or panel.xlabel:
+                xlabel = panel.xlabel or drawing.xlabel
+                ax.set_xlabel(style.heading(xlabel, width / across))
             low, high = drawing.limits(panel)
             factor, margin = 100.0 if drawing.percent else 1.0, 0.02 * (high - low)
             ax.set_ylim((low - margin) * factor, (high + margin) * factor)
+            if drawing.named:
+                shared = {name for name, _ in drawing.keys}
+                apart = [line for line in panel.lines if line.name not in shared]
+                own = [style.key(shorten([line.name], 24)[0], line.look) for line in apart]
+                ax.legend(handles=own, loc="best", fontsize=style.pt(6.5), handlelength=1.2)
         keys = [style.key(label, look) for label, look in drawing.keys]
         style.annotate(figure, page.title, page.caption, keys)
     return figure
@@ -99,6 +110,23 @@ def _panel(ax: Axes, panel: Plane, drawing: Lines) -> None:
             ax.fill_between(where, low, high, color=line.look.color, alpha=alpha, linewidth=0)
         else:
             _bars(ax, where, drawn, line.look, factor)
+
+
+def _samples(ax: Axes, panel: Plane) -> None:
+    """Pictures above the panel, each over its place."""
+    spots = [sample.place for sample in panel.samples]
+    room = (max(spots) - min(spots)) / max(len(spots) - 1, 1) or 1.0
+    ends = [float(place) for place in panel.places()]
+    low, high = min(*ends, spots[0] - room / 2), max(*ends, spots[-1] + room / 2)
+    ax.set_xlim(low, high)
+    for sample in panel.samples:
+        left, wide = (sample.place - room / 2 - low) / (high - low), room / (high - low)
+        beside = ax.inset_axes((left + 0.004, 1.02, wide - 0.008, STRIP))
+        pixels: Any = sample.pixels
+        gray = pixels.shape[-1] == 1
+        beside.imshow(pixels[..., 0] if gray else pixels, cmap="gray" if gray else None)
+        beside.set_anchor("S")
+        beside.axis("off")
 
 
 def _label(ax: Axes, mark: Mark) -> None:

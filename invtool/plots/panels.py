@@ -123,13 +123,23 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What the network saw at a place, (height, width, channel)."""
+
+    place: float
+    pixels: Values
+
+
+@dataclass(frozen=True)
 class Plane:
-    """One pair of axes with lines. Places are numbers, or all names."""
+    """One pair of axes with lines, and pictures along its upper edge. Places are numbers, or all names."""
 
     title: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
     ylabel: str = ""  # where it differs from that of the drawing
+    xlabel: str = ""  # likewise
+    samples: Sequence[Sample] = ()
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -171,6 +181,7 @@ class Lines:
     whole: bool = True
     shared: bool = False
     near: bool = False  # the axis begins at the lowest number, for numbers far from 0
+    named: bool = False  # each panel has a key of its own to those of its lines that `keys` lacks
 
     def limits(self, panel: Plane) -> tuple[float, float]:
         """Ends of the axis of a panel.

@@ -28,7 +28,7 @@ def draw(drawing: Lines, screen: Screen, title: str = "", caption: str = "") -> 
     """
     lines: list[str] = []
     for panel in drawing.panels:
-        lines += screen.fold(panel.title)
+        lines += screen.fold(", ".join(text for text in (panel.title, panel.xlabel) if text))
         places = panel.places()
         many = len(places) > MANY and not any(isinstance(place, str) for place in places)
         lines += (_strips if many else _bars)(panel, drawing, screen)

@@ -6,7 +6,17 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Deform, Evaluate, Jagged, Moved, Shiftable, Subject, Train
+from invtool.config import (
+    Calibrate,
+    Deform,
+    Evaluate,
+    Jagged,
+    Moved,
+    Shiftable,
+    Subject,
+    Sweep,
+    Train,
+)
 from invtool.data import specs as data_specs
 from invtool.data.specs import DataSpec
 from invtool.errors import UsageError
@@ -16,6 +26,7 @@ from invtool.stages._settings import combinations
 from invtool.training import milestones
 from invtool.training.checkpoints import checkpoint_path, search_path
 from invtool.transforms import TRANSFORMS, SpecError, parse
+from invtool.transforms.ranges import Range, parse_range
 from invtool.transforms.specs import IDENTITY
 
 
@@ -90,11 +101,36 @@ def evaluating(config: Evaluate) -> list[Path | None]:
     return _several(config)
 
 
-def _several(config: Deform | Evaluate | Jagged) -> list[Path | None]:
+def _several(config: Deform | Evaluate | Jagged | Sweep) -> list[Path | None]:
     """As `measuring`, for each of the networks that are named."""
     if config.models.count(str(streams.STDIO)) > 1:
         raise UsageError("standard input holds one model; '-' is named twice")
     return [measuring(replace(config, model=name), transform=False) for name in config.models]
+
+
+def ranges(config: Sweep) -> list[tuple[Range, Range | None]]:
+    """The transforms that are swept, each with the one beside it; raises UsageError for a bad one."""
+    if not config.transforms:
+        raise UsageError("nothing to sweep; give --transform, or --all for those of the paper")
+    try:
+        beside = parse_range(config.beside) if config.beside else None
+        found = [(parse_range(text), beside) for text in config.transforms]
+    except SpecError as error:
+        raise UsageError(str(error)) from None
+    names = [moved.name for moved, _ in found] + ([beside.name] if beside else [])
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{twice[0]} is named twice; one range of a transform is wanted")
+    return found
+
+
+def sweeping(config: Sweep) -> list[Path | None]:
+    """As `evaluating`; raises too for ranges that cannot be swept."""
+    ranges(config)
+    if not 0 < config.keep <= 1:
+        raise UsageError(
+            f"--keep {config.keep:g}: a share of the accuracy, 0 < keep <= 1, is wanted"
+        )
+    return _several(replace(config, transforms=()))
 
 
 def moving(config: Jagged) -> list[Path | None]:

@@ -54,17 +54,17 @@ def _names(file: hdf5.Reader) -> list[str]:
     plain = [array.path for array in contract if "*" not in array.path]
     leaves = [array.path.rpartition("/")[2] for array in contract if "*" in array.path]
     names = plain + [f"layers/{layer}/{leaf}" for layer in file.layers() for leaf in leaves]
+    own = [array.path for array in contract if array.transforms]
+    names += [f"transforms/{each}/{path}" for each in file.transforms() for path in own]
     return list(dict.fromkeys([*(name for name in names if name in file), *file.names()]))
 
 
 def _describe_array(file: hdf5.Reader, name: str) -> dict[str, Any]:
     dataset = file.dataset(name)
-    contract = {array.path: array for array in formats.KINDS[file.kind]}
-    known = contract.get(formats.pattern(name))
+    known = formats.contract(file.kind).get(formats.pattern(name))
     dims = file.dims(name)
     if known and not all(dims):  # made elsewhere: the contract knows what its axes are
-        fixed = [dim for dim in known.dims if dim != formats.UNITS]
-        fixed = ["network"] * (known.networks and dataset.ndim > len(fixed)) + fixed
+        fixed = file.axes(name, known)
         dims = (*fixed, *formats.UNIT_AXES.get(dataset.ndim - len(fixed), ()))
     words = dataset.dtype.kind == "O" and dataset.ndim == 1 and dataset.size <= WORDS
     return {
@@ -142,6 +142,7 @@ def text(what: Mapping[str, Any]) -> str:
     lines += [*_rows(facts, width), ""] if (facts := _facts(what)) else []
     if what["kind"] in formats.KINDS:
         lines += ["Arrays", *_arrays(what["arrays"], width), *_layers(what["arrays"], width)]
+        lines += _transforms(what["arrays"], width)
     else:
         lines += ["Tensors", *_rows(_modules(what["arrays"]), width)]
     lines += _made_by(what["provenance"])
@@ -231,12 +232,16 @@ def _rows(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
 def _arrays(arrays: list[dict[str, Any]], width: int) -> list[str]:
     """A row for each array; one row stands for the arrays of that name in all layers."""
     rows = {formats.pattern(a["name"]): a for a in arrays}
-    texts = {array.path: array.text for kind in formats.KINDS.values() for array in kind}
+    texts = {
+        path: array.text for kind in formats.KINDS for path, array in formats.contract(kind).items()
+    }
     lines = []
     for name, array in rows.items():
         dims = _dims(array)
-        if "*" in name:  # the axes of a unit differ between layers
+        if name.startswith("layers/"):  # the axes of a unit differ between layers
             dims = list(dict.fromkeys("unit..." if _is_unit(dim) else dim for dim in dims))
+        elif "*" in name:  # magnitudes differ between transforms
+            dims = [_plain(dim) for dim in dims]
         head = [name, array["dtype"], " x ".join(dims)]
         unit = array["units"] if array["units"] not in ("", "1") else ""
         told = texts.get(name, "") if "*" in name else array["long_name"]
@@ -254,6 +259,22 @@ def _dims(array: Mapping[str, Any]) -> list[str]:
 
 def _is_unit(dim: str) -> bool:
     return dim.split(" ")[0] in {axis for axes in formats.UNIT_AXES.values() for axis in axes}
+
+
+def _plain(dim: str) -> str:
+    """A dimension that each transform has its own of, without its size."""
+    name = dim.partition(" ")[0]
+    return name if name in hdf5.OWN else dim
+
+
+def _transforms(arrays: list[dict[str, Any]], width: int) -> list[str]:
+    """A row for each transform that has a group: its magnitudes."""
+    rows = [
+        (array["name"].split("/")[1], " x ".join(d for d in _dims(array) if _plain(d) != d))
+        for array in arrays
+        if formats.pattern(array["name"]) == "transforms/*/overall_accuracy"
+    ]
+    return ["", f"Transforms ({len(rows)})", *_rows(rows, width)] if rows else []
 
 
 def _layers(arrays: list[dict[str, Any]], width: int) -> list[str]:

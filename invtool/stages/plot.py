@@ -36,6 +36,7 @@ from invtool.stages import (
     plot_quadrants,
     plot_shiftable,
     plot_stability,
+    plot_sweep,
     plot_violins,
 )
 from invtool.stages.plot_networks import Picture, counted
@@ -46,6 +47,7 @@ JAGGEDNESS = ("jaggedness",)
 SHIFTABILITY = ("shiftability",)
 DEFORMATION = ("deformation",)
 SMOOTHNESS = ("smoothness",)
+SWEEP = ("sweep",)
 PREDICTIONS = ("evaluation", "invariance", "activations")
 
 
@@ -82,6 +84,9 @@ KINDS = {
     "worst": Kind(plot_stability.worst, DEFORMATION, False),
     "smoothness": Kind(plot_stability.smoothness, SMOOTHNESS, False),
     "trajectory": Kind(plot_stability.trajectory, (*SMOOTHNESS, *DEFORMATION), False),
+    "curves": Kind(plot_sweep.curves, SWEEP, False),
+    "overview": Kind(plot_sweep.overview, SWEEP, False),
+    "heat": Kind(plot_sweep.heat, SWEEP, False),
 }
 SHIFTED = Kind(plot_shiftable.depth, SHIFTABILITY, False)  # depth, of those files
 MOVING = ("gif", "mp4")  # forms
@@ -120,7 +125,7 @@ def draw(config: Plot, results: Sequence[Result]) -> Picture:
     refuse_others(results, name, kind.wanted)
     if config.group != "auto" and not kind.grouped:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
-    if config.categories and name != "bias":
+    if config.categories and name not in ("bias", "curves", "heat"):
         raise UsageError(f"--kind {name} draws no one category; leave out --category")
     if config.example and name not in ("moving", "sums"):
         raise UsageError(f"--kind {name} draws no one image; leave out --example")
@@ -143,6 +148,8 @@ def choose(results: Sequence[Result]) -> str:
         return "depth"
     if kinds in ({"deformation"}, {"smoothness"}):
         return "trajectory" if plot_stability.has_trajectory(results) else one.kind
+    if kinds == {"sweep"}:
+        return plot_sweep.choose(results)
     if kinds == {"evaluation"}:
         if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
             return "embedded"

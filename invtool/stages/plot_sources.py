@@ -26,11 +26,12 @@ WRITERS = {
     "shiftability": "shiftable",
     "deformation": "deform",
     "smoothness": "smoothness",
+    "sweep": "sweep",
 }
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
-    *("protocol", "share", "target", "distance"),
+    *("protocol", "share", "target", "distance", "keep"),
 )
 NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "deformation", "smoothness")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
@@ -136,7 +137,7 @@ def describe(path: Path) -> list[Result]:
             raise InvtoolError(f"{file.label} holds no layer")
         if file.kind == "calibration":
             transforms = [file.attribute("transform") or ""]
-        elif file.kind == "invariance":
+        elif file.kind in ("invariance", "sweep"):
             transforms = file.array("transform").tolist()
         elif file.kind in NO_CONDITIONS:
             transforms = []

@@ -68,7 +68,7 @@ def check(file: Path) -> str:
 
 def _check_hdf5(path: Path) -> str:
     with hdf5.open(path) as file:
-        contract = {array.path: array for array in formats.KINDS[file.kind]}
+        contract = formats.contract(file.kind)
         for name in file.names():
             for block in _blocks(file, name):
                 _check_range(f"{file.label}: {name}", block, contract.get(formats.pattern(name)))
@@ -144,8 +144,7 @@ def _sizes(file: hdf5.Reader) -> list[str]:
     for array in formats.KINDS[file.kind]:
         if "*" not in array.path and array.path in file:
             shape = file.dataset(array.path).shape
-            lead = ("network",) * (array.networks and len(shape) > len(array.dims))
-            sizes |= dict(zip((*lead, *array.dims), shape, strict=True))
+            sizes |= dict(zip(file.axes(array.path, array), shape, strict=True))
     if layers := file.layers():
         sizes["layer"] = len(layers)
     return [f"{dim} {size}" for dim, size in sizes.items() if size]
