@@ -32,6 +32,7 @@ COMMANDS = {
         "invariance": "Measure how invariant each neuron is to a transform.",
         "jagged": "Measure how often the answer changes as an image moves by one pixel.",
         "shiftable": "Measure how often the sum of a feature map changes as the image moves.",
+        "itn": "Learn which affine transformations a network is invariant to.",
         "bias": "Test whether positions and sizes of objects are uniform in photographs.",
     },
     "Look": {
