@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from invtool.cli._options import (
-    STDIO,
     Antialias,
     BatchSize,
     Device,
@@ -46,7 +45,10 @@ def main(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The controllers, a .st file; '-' is standard output."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The controllers, a .st file; '-' is standard output.",
         ),
     ] = Path("itn.st"),
     report: Annotated[
@@ -91,9 +93,7 @@ def main(
     ] = Itn.seeds,
     slack: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, metavar="SHARE", help="Accuracy that a batch may lack, 0 to 1."
-        ),
+        typer.Option(min=0, max=1, metavar="SHARE", help="Accuracy that a batch may lack, 0 to 1."),
     ] = Itn.slack,
     gate: Annotated[
         Literal["set", "batch"],
@@ -109,9 +109,7 @@ def main(
     ] = Itn.keep_scale,
     held_out: Annotated[
         float,
-        typer.Option(
-            metavar="SHARE", help="Images that only measure, above 0 and under 1 of all."
-        ),
+        typer.Option(metavar="SHARE", help="Images that only measure, above 0 and under 1 of all."),
     ] = Itn.held_out,
     share: Annotated[
         float,

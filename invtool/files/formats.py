@@ -100,6 +100,18 @@ MODEL_OPTIONAL = {
     "best, finished, stopped or diverged.",
 }
 
+CONTROLLERS = "controllers"  # kind of file
+CONTROLLERS_TOLD = {  # metadata of what itn wrote, likewise
+    "starts": "How many starts it holds; the tensors of each are named by its number, from 0.",
+    "seeds": "List of their seeds.",
+    "keep_scale": "Whether spatial matrices are divided so that no area grows or shrinks.",
+    "input": "An object: channels, height, width of the images that it was trained on.",
+    "model": "The network that it was trained on.",
+    "data": "Spec of the images.",
+    "accuracy": "An object: the network's own, and the lowest of each start by space and by color.",
+    "run": "An object: every setting of itn.",
+}
+
 WORDS = Values("text", "OS")
 CATEGORY = Values("integers from 0", "iu", 0)
 FLAG = Values("0 or 1", "iub", 0, 1)
@@ -595,9 +607,7 @@ KINDS: dict[str, tuple[Array, ...]] = {
         Array("label", ("image",), "Category number of each image that measures.", CATEGORY),
         Array("index", ("image",), "Number of the image in its data set.", COUNT),
         Array("classification_loss", ("seed", "step"), "Cross-entropy of the batch.", POSITIVE),
-        Array(
-            "magnitude_loss", ("seed", "step"), "c_theta L_k2(color) + L_k1(space).", NUMBER
-        ),
+        Array("magnitude_loss", ("seed", "step"), "c_theta L_k2(color) + L_k1(space).", NUMBER),
         Array("batch_accuracy", ("seed", "step"), "Share of it that is answered right.", TAU),
         Array(
             "kept",

@@ -10,7 +10,7 @@ from invtool.config import Calibrate, Evaluate, Itn, Jagged, Moved, Shiftable, S
 from invtool.data import specs as data_specs
 from invtool.data.specs import EMBEDDED, DataSpec
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import models, streams
+from invtool.files import formats, models, streams
 from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
 from invtool.training.checkpoints import checkpoint_path, search_path
@@ -35,11 +35,8 @@ def _controllers(path: Path) -> None:
         raise UsageError("a transform is read from a file, not from standard input")
     streams.check_source(path)
     kind = models.read_metadata(path).get("invtool_kind", "tensors")
-    if kind != CONTROLLERS:
+    if kind != formats.CONTROLLERS:
         raise InvtoolError(f"{path} holds {kind}; controllers that invtool itn wrote are wanted")
-
-
-CONTROLLERS = "itn"  # kind of file
 
 
 def device(name: str) -> None:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +19,7 @@ from invtool.measures import controlled_loss
 from invtool.stages import _devices, itn_words
 from invtool.stages._forward import on_device
 from invtool.stages._subject import Subject, facts, prepare
-from invtool.stages.itn_measure import CORNERS, Reached, Stage, Start, measure, paths, reach
+from invtool.stages.itn_measure import CORNERS, Stage, Start, measure, paths, reach
 from invtool.stages.itn_result import shown, tabulate, write
 from invtool.training.itn import Recipe, Step, train
 from invtool.transforms.controllers import KIND, at_identity
@@ -49,6 +48,11 @@ def run(config: Itn, model: Path, target: Path, report: Path, form: str, log: Pa
             _start(config, stage, training, right, config.seed + number, lines)
             for number in range(config.seeds)
         ]
+    if subject.network.normalization["kind"] == "per-image":
+        messages.warn(
+            f"{subject.network.name} standardizes each image by itself, so brightness and gain that all "
+            "channels share change nothing: that is its input, not what it learned"
+        )
     for start in starts:
         _warn(config, stage, start, float(own.right.mean()))
     ways = paths(stage, starts)
@@ -57,7 +61,7 @@ def run(config: Itn, model: Path, target: Path, report: Path, form: str, log: Pa
     told = {**facts(subject), **_settings(config, own.right, right)}
     _save(target, subject, config, starts, told, steps)
     if form == "h5":
-        with hdf5.create(report, KIND, steps) as out:
+        with hdf5.create(report, "itn", steps) as out:
             write(out, stage, starts, found, told)
     else:
         tabulate(report, stage, starts, found, told, form, steps)
@@ -164,7 +168,7 @@ def _warn(config: Itn, stage: Stage, start: Start, own: float) -> None:
     """Say where an answer is trivial: next to nothing was learned, the image was made smaller, or the
     accuracy was not kept."""
     _, height, width = stage.shape
-    say = partial(messages.warn)
+    say = messages.warn
     colors = stage.colors()
     spaces = [start.space.matrix[start.space.corner(n)] for n in range(1, len(CORNERS))]
     tints = [start.color.matrix[start.color.corner(n)] for n in range(1, len(CORNERS))]

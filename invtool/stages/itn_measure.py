@@ -178,12 +178,12 @@ def measure(
             {"space": m, "color": color[0]} if name == SPACE else {"space": space[0], "color": m}
             for m in matrices
         ]
-        watched = messages.progress(
-            given, total=len(given), label=f"measuring {name}", unit="maps"
-        )
+        watched = messages.progress(given, total=len(given), label=f"measuring {name}", unit="maps")
         parts[name] = _part(stage, matrices, [stage.answers(**m) for m in watched], given, config)
     last = len(pairs) - 1
-    numbers = [first * (last - config.grid + 1) + second * (config.grid - 1) for first, second in CORNERS]
+    numbers = [
+        first * (last - config.grid + 1) + second * (config.grid - 1) for first, second in CORNERS
+    ]
     both = [float(stage.answers(space=space[n], color=color[n]).right.mean()) for n in numbers]
     return Start(seed, steps, held, parts[SPACE], parts[COLOR], np.array(both))
 

@@ -86,16 +86,12 @@ def single_color(colors: Matrix) -> list[Path]:
         turned[:, :channels] = np.roll(np.eye(channels), 1, axis=1)
         ways |= {"toward gray": (gray - eye, 1.0), "channels turned": (turned - eye, 1.0)}
     return [
-        _straight(
-            name, COLOR, way, float(color_change(_plus(way, 1), colors)), FARTHEST, end
-        )
+        _straight(name, COLOR, way, float(color_change(_plus(way, 1), colors)), FARTHEST, end)
         for name, (way, end) in ways.items()
     ]
 
 
-def learned(
-    name: str, part: str, matrix: Matrix, start: int, unit: float, farthest: float
-) -> Path:
+def learned(name: str, part: str, matrix: Matrix, start: int, unit: float, farthest: float) -> Path:
     """The straight line from the identity through a matrix of that magnitude, and beyond."""
     return _straight(name, part, np.asarray(from_identity(matrix)), unit, farthest, np.inf, start)
 
@@ -125,4 +121,3 @@ def _plus(direction: Matrix, times: float) -> Matrix:
 def magnitudes(path: Path, count: int) -> Matrix:
     """From none to the farthest of the path, in `count` equal steps."""
     return np.linspace(0, path.most, count + 1)
-

@@ -66,9 +66,7 @@ def _losses(out: hdf5.Writer, starts: Sequence[Start]) -> None:
     out.array("kept", kept, ("seed", "step"), long_name=long_name)
 
 
-def _part(
-    out: hdf5.Writer, stage: Stage, name: str, starts: Sequence[Start], limit: float
-) -> None:
+def _part(out: hdf5.Writer, stage: Stage, name: str, starts: Sequence[Start], limit: float) -> None:
     parts = [start.part(name) for start in starts]
     dims = ("seed", "k", "k_second")
     other = LETTERS[COLOR if name == SPACE else SPACE]
@@ -79,9 +77,9 @@ def _part(
         values = spatial_parts(matrix, *stage.shape[1:])
         out.array("space_parts", values, (*dims, "space_part"), long_name="what the matrix does")
     else:
-        values = np.stack(
-            [color_parts(m) for m in matrix.reshape(-1, *matrix.shape[-2:])]
-        ).reshape(*matrix.shape[:3], len(COLOR_PARTS), stage.shape[0])
+        values = np.stack([color_parts(m) for m in matrix.reshape(-1, *matrix.shape[-2:])]).reshape(
+            *matrix.shape[:3], len(COLOR_PARTS), stage.shape[0]
+        )
         axes = (*dims, "color_part", "channel")
         out.array("color_parts", values, axes, long_name="what the matrix does")
     for field, more, long_name in (
@@ -180,7 +178,8 @@ def shown(
     ]
     count = len(stage.rows)
     first = tables.text(
-        learned, title=f"What {told['model']} was taught to bear, {count:,} held-out images of {told['data']}"
+        learned,
+        title=f"What {told['model']} was taught to bear, {count:,} held-out images of {told['data']}",
     )
     second = tables.text(
         ends,

@@ -94,7 +94,9 @@ def train(
         magnitude = recipe.color_weight * loss(k2, color, _vectors(color, recipe, random))
         magnitude = magnitude + loss(k1, space, _vectors(space, recipe, random))
         accuracy = float((logits.argmax(1) == label).double().mean())
-        wanted = float(right[rows].mean() if recipe.gate == "batch" else right.mean()) - recipe.slack
+        wanted = (
+            float(right[rows].mean() if recipe.gate == "batch" else right.mean()) - recipe.slack
+        )
         kept = accuracy >= wanted
         optimizer.zero_grad(set_to_none=True)
         (magnitude if kept else classification).backward()  # type: ignore[no-untyped-call]
@@ -115,4 +117,3 @@ def _nudge(held: dict[str, Tensor], random: torch.Generator) -> None:
     for name, tensor in held.items():
         if name.endswith("output.weight"):
             tensor += NUDGE * torch.randn(tensor.shape, generator=random).to(tensor.device)
-

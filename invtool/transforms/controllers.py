@@ -23,7 +23,7 @@ from invtool.transforms.affine import affine_color, affine_space
 
 SPACE, COLOR = "space", "color"
 LAYERS = ("hidden.weight", "hidden.bias", "output.weight", "output.bias")
-KIND = "itn"
+KIND = "controllers"  # of file
 SMALLEST = 1e-6  # determinant that is divided by
 Controllers = Mapping[str, Tensor]
 """The parameters of both networks: `space.hidden.weight`, ..., `color.output.bias`."""
@@ -111,9 +111,7 @@ def color_matrix(controllers: Controllers, k2: Any, channels: int) -> Tensor:
     return _controlled(controllers, COLOR, k2, (channels, channels + 1))
 
 
-def _controlled(
-    controllers: Controllers, part: str, k: Any, shape: tuple[int, int]
-) -> Tensor:
+def _controlled(controllers: Controllers, part: str, k: Any, shape: tuple[int, int]) -> Tensor:
     first, bias, second, offset = (controllers[f"{part}.{name}"] for name in LAYERS)
     given = torch.as_tensor(k, dtype=first.dtype, device=first.device)
     change = second @ torch.relu(first @ given + bias) + offset
@@ -125,7 +123,9 @@ def at_identity(channels: int, hidden: int, random: torch.Generator) -> dict[str
     found = {}
     for part, rows in ((SPACE, 6), (COLOR, channels * (channels + 1))):
         width = 2**-0.5  # uniform as torch's layers of two inputs are
-        for name, shape in zip(LAYERS, ((hidden, 2), (hidden,), (rows, hidden), (rows,)), strict=True):
+        for name, shape in zip(
+            LAYERS, ((hidden, 2), (hidden,), (rows, hidden), (rows,)), strict=True
+        ):
             drawn = (torch.rand(shape, generator=random) * 2 - 1) * width
             found[f"{part}.{name}"] = drawn if name.startswith("hidden") else torch.zeros(shape)
     return found
