@@ -205,10 +205,14 @@ def test_strengths_stay_within_the_range(name: str, count: int, last: str) -> No
     ("options", "code", "sentence"),
     [
         ("-t blurr", 2, "no transform 'blurr'; did you mean 'blur'?"),
-        ("-t blur:sigma=1", 2, "blur:sigma=1: one transform without a value is wanted, as blur"),
+        (
+            "-t blur:sigma=1",
+            2,
+            "blur:sigma=1: one transform without a value is wanted, as grayscale",
+        ),
         ("-t rot90+blur", 2, "one transform without a value is wanted"),
         ("-t none", 2, "one transform without a value is wanted"),
-        ("-t rot90", 2, "has no strength to raise; use blur, white-noise, salt-pepper, rotate"),
+        ("-t rot90", 2, "has no strength to raise; use grayscale, brightness, contrast, blur"),
         ("-t blur --below 0", 2, "an accuracy, 0 < below <= 1, is wanted"),
         ("-t blur --below nan", 2, "an accuracy, 0 < below <= 1, is wanted"),
         ("-t blur --below 1.1", 2, "an accuracy, 0 < below <= 1, is wanted"),

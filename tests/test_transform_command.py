@@ -264,7 +264,7 @@ def refused(tmp_path, monkeypatch, capfd):
         (["blur:sigma=-2", "in.h5", "-o", "out.h5"], 2, "is within 0 to 64 px, not -2"),
         (["blur", "in.h5", "-t", "rot9", "-o", "out.png"], 2, "did you mean 'rot90'?"),
         (["blur", "in.h5", "-o", "out.tga"], 2, "unknown suffix '.tga'; use .h5, .nc, .png"),
-        (["all", "in.h5", "-o", "out.h5"], 2, "14 transforms make a sheet; use -o FILE.png"),
+        (["all", "in.h5", "-o", "out.h5"], 2, "21 transforms make a sheet; use -o FILE.png"),
         (["blur", "in.h5", "-t", "rot90", "-o", "out.h5"], 2, "2 transforms make a sheet"),
         (["blur", "in.h5", "-o", "in.h5"], 2, "in.h5 exists; pass --overwrite to replace it"),
         (["blur", "in.h5", "-o", "full"], 2, "full is not empty; pass --overwrite"),

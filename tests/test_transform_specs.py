@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,17 +48,31 @@ def test_an_entry_matches_its_function(entry):
         assert parameter.low <= parameter.default <= parameter.high
         assert parameter.unit
     if entry.strength:
-        assert entry.strength_parameter.low <= 0
+        strength = entry.strength_parameter
+        start, stop, count = map(float, entry.sweep.split(":"))
+        assert strength.low <= start <= entry.identity <= stop <= strength.high
+        assert entry.identity in np.linspace(start, stop, int(count))
+        assert strength.singular not in np.linspace(start, stop, int(count))
         assert entry.step > 0
+    else:
+        assert (entry.sweep, entry.step) == (None, None)
 
 
 def test_what_calibration_raises_and_by_how_much():
     steps = {name: (e.strength, e.step) for name, e in TRANSFORMS.items() if e.strength}
     assert steps == {
+        "grayscale": ("amount", 0.1),
+        "brightness": ("share", 0.05),
+        "contrast": ("factor", 0.25),
         "blur": ("sigma", 0.5),
         "white-noise": ("sigma", 25.0),
         "salt-pepper": ("share", 0.05),
         "rotate": ("degrees", 15.0),
+        "translate-x": ("share", 0.0625),
+        "translate-y": ("share", 0.0625),
+        "scale-x": ("factor", 0.125),
+        "scale-y": ("factor", 0.125),
+        "zoom": ("factor", 0.125),
     }
 
 
@@ -75,6 +90,12 @@ def test_what_calibration_raises_and_by_how_much():
         ("salt-pepper:share=1e-5", "salt-pepper:share=1e-05"),
         ("blur : sigma = 1 + rot90", "blur:sigma=1+rot90"),
         ("white-noise+white-noise", "white-noise:sigma=75+white-noise:sigma=75"),
+        ("grayscale", "grayscale"),
+        ("grayscale:amount=1", "grayscale"),
+        ("grayscale:amount=0.5", "grayscale:amount=0.5"),
+        ("rotate:border=zeros", "rotate:degrees=30"),
+        ("translate-x:border=edge", "translate-x:share=0.25,border=edge"),
+        ("scale-x:factor=-1", "scale-x:factor=-1"),
         ("embed", "embed:size=0.45,fill=inpaint"),
         ("embed : fill = black", "embed:size=0.45,fill=black"),
     ],
@@ -89,7 +110,7 @@ def steps():
         known = {
             p.name: st.sampled_from(p.words)
             if isinstance(p, Choice)
-            else st.floats(p.low, p.high).map(repr)
+            else st.floats(p.low, p.high).filter(lambda value, p=p: value != p.singular).map(repr)
             for p in entry.parameters
         }
         return st.fixed_dictionaries(known).map(lambda given: (entry.name, given))
@@ -124,6 +145,15 @@ def test_every_spec_round_trips(chain):
         ("blur:sigma=nan", "sigma of 'blur' is within 0 to 64 px, not nan"),
         ("blur:sigma=-1", "sigma of 'blur' is within 0 to 64 px, not -1"),
         ("blur:sigma=inf", "not inf"),
+        (
+            "zoom:factor=0",
+            "factor of 'zoom' is within -100 to 100 other than 0; at 0 'zoom' is singular",
+        ),
+        ("scale-x:factor=-0", "at -0 'scale-x' is singular: all pixels would be read at one place"),
+        (
+            "translate-x:border=wrap",
+            "border of 'translate-x' is zeros, edge or reflect, not 'wrap'",
+        ),
         ("salt-pepper:share=1.5", "share of 'salt-pepper' is within 0 to 1, not 1.5"),
         ("blur:3", "'3' is no setting of 'blur'; write sigma=VALUE"),
         ("blur:", "write sigma=VALUE"),

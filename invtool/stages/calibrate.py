@@ -19,7 +19,7 @@ from invtool.files.provenance import Steps
 from invtool.measures import wilson_interval
 from invtool.stages import _devices
 from invtool.stages._subject import Subject, facts, prepare
-from invtool.transforms import TRANSFORMS, Parameter, Spec, Step, Transform, parse
+from invtool.transforms import TRANSFORMS, Parameter, Spec, Transform, parse
 
 BOUNDS = ("lower", "upper")
 Row = dict[str, Any]
@@ -89,16 +89,9 @@ def run(config: Calibrate, model: Path, target: Path, form: str) -> str:
 def conditions(transform: Transform, step: float, most: int) -> list[tuple[float, Spec]]:
     """Every strength that may be tried, upwards, and the transform at it; none is out of range."""
     high = transform.strength_parameter.high
-    strengths = [round(step * number, 10) for number in range(1, most + 1)]
-    return [(value, _at(transform, value)) for value in strengths if value <= high]
-
-
-def _at(transform: Transform, strength: float) -> Spec:
-    values = (
-        strength if parameter.name == transform.strength else parameter.default
-        for parameter in transform.parameters
-    )
-    return Spec((Step(transform.name, tuple(values)),))
+    (default,) = parse(transform.name).steps
+    strengths = [round(transform.identity + step * number, 10) for number in range(1, most + 1)]
+    return [(value, Spec((default.at(value),))) for value in strengths if value <= high]
 
 
 def _warn_of_training(subject: Subject, transform: Transform) -> None:
@@ -127,7 +120,7 @@ def measure(
     size = _devices.batch_size(batch_size, subject.network.layers, subject.device)
     strengths, right = [], []
     total, label = len(subject.index), f"calibrating {transform.name}"
-    everything = [(0.0, Spec()), *tries]
+    everything = [(transform.identity, Spec()), *tries]
     watched = messages.progress(everything, total=len(everything), label=label, unit="strengths")
     for strength, spec in watched:
         (answer,) = replace(subject, specs=[spec]).predict(

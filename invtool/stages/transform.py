@@ -117,8 +117,7 @@ def _heading(spec: Spec) -> list[str]:
     lines = []
     for place, step in enumerate(spec.steps):
         lines.append(f"+ {step.name}" if place else step.name)
-        for parameter, value in zip(step.transform.parameters, step.values, strict=True):
-            lines.append(f"{parameter.name} {parameter.told(value)}")
+        lines += [f"{parameter.name} {parameter.told(value)}" for parameter, value in step.told]
     return (lines or ["untransformed"]) + ["0 is mid-gray"] * spec.signed
 
 

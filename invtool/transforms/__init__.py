@@ -28,11 +28,27 @@ from invtool.transforms.registry import (
 from invtool.transforms.specs import Spec, SpecError, Step, parse
 
 if TYPE_CHECKING:
-    from invtool.transforms.color import color_rotation, contrast_inversion, grayscale
+    from invtool.transforms.color import (
+        brightness,
+        color_rotation,
+        contrast,
+        contrast_inversion,
+        grayscale,
+    )
     from invtool.transforms.controllers import itn
     from invtool.transforms.convolution import blur, high_pass, horizontal_filter, vertical_filter
     from invtool.transforms.embedding import embed
-    from invtool.transforms.geometry import rot90, rot180, rotate, thinning
+    from invtool.transforms.geometry import (
+        rot90,
+        rot180,
+        rotate,
+        scale_x,
+        scale_y,
+        thinning,
+        translate_x,
+        translate_y,
+        zoom,
+    )
     from invtool.transforms.noise import salt_pepper, white_noise
 
 __all__ = [
@@ -47,7 +63,9 @@ __all__ = [
     "Step",
     "Transform",
     "blur",
+    "brightness",
     "color_rotation",
+    "contrast",
     "contrast_inversion",
     "embed",
     "grayscale",
@@ -59,9 +77,14 @@ __all__ = [
     "rot180",
     "rotate",
     "salt_pepper",
+    "scale_x",
+    "scale_y",
     "thinning",
+    "translate_x",
+    "translate_y",
     "vertical_filter",
     "white_noise",
+    "zoom",
 ]
 
 

@@ -2,13 +2,22 @@
 
     rot90, rot180  the pixel grid turned anticlockwise, exact
     rotate         y(p) = x(R p), R the clockwise turn about the center by the angle, bilinear
+    translate-x    y(h, w) = x(h, w - v W), v the share of the width W; linear between two pixels
+    translate-y    y(h, w) = x(h - v H, w), v the share of the height H
+    scale-x        y(h, w) = x(h, v w - (v - 1) W / 2), v the factor, w from 0 to W across the frame
+    scale-y        y(h, w) = x(v h - (v - 1) H / 2, w)
+    zoom           scale-y of scale-x, both by v
     thinning       y(h, w) = mean of x(h, .) over the w-th of width / 2 equal stretches, centered,
                    zeros on both sides
 
-Outside the image is 0.
+Outside the image is 0, or what `border` says (the borders of `_sampling`). The scale factors are
+the paper's: they multiply coordinates, so that above 1 the object gets smaller and more around it
+is seen, and below 1 it gets larger. Scaling does not average over areas as thinning does: it takes
+the formula's word that a pixel is read where it falls, so detail aliases above 2.
 
 Source: categories, appendix B ("rotated the input images anti-clockwise"; "the image width was
-reduced to its half and padded with zeros on both sides"); sensitivity, Rotation.
+reduced to its half and padded with zeros on both sides"); sensitivity, III C: Translation,
+Rotation, Scale, Zoom.
 """
 
 import math
@@ -18,6 +27,7 @@ import torch
 from torch import Tensor
 
 from invtool.transforms._batch import check
+from invtool.transforms._sampling import brought_inside, move, stretch
 
 
 def rot90(image: Tensor) -> Tensor:
@@ -44,8 +54,8 @@ def rot180(image: Tensor) -> Tensor:
     return image.flip(2, 3)
 
 
-def rotate(image: Tensor, *, degrees: float) -> Tensor:
-    """The image turned anticlockwise about its center by `degrees`, zeros outside.
+def rotate(image: Tensor, *, degrees: float, border: str = "zeros") -> Tensor:
+    """The image turned anticlockwise about its center by `degrees`; 0 changes nothing.
 
     Multiples of 90 degrees turn the pixel grid itself, exactly (those of 90 and 270 swap height and
     width); any other angle keeps the frame and interpolates between the four nearest pixels.
@@ -62,23 +72,109 @@ def rotate(image: Tensor, *, degrees: float) -> Tensor:
         raise ValueError(f"degrees is a finite number, not {degrees}")
     if degrees % 90 == 0:
         return torch.rot90(image, int(degrees // 90) % 4, (2, 3))
-    grid = _rotation_grid(*image.shape[2:], float(degrees), image.dtype, image.device)
+    grid = _rotation_grid(*image.shape[2:], float(degrees), border, image.dtype, image.device)
     grid = grid.expand(len(image), -1, -1, -1)
     return torch.nn.functional.grid_sample(image, grid, align_corners=False)
 
 
 @lru_cache(maxsize=64)
 def _rotation_grid(
-    height: int, width: int, degrees: float, dtype: torch.dtype, device: torch.device
+    height: int,
+    width: int,
+    degrees: float,
+    border: str,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
     """Where each pixel of the turned image comes from, (1, height, width, xy), edges at -1 and 1."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
     x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
-    from_x = cosine * x - sine * y[:, None]
-    from_y = sine * x + cosine * y[:, None]
-    grid = torch.stack((2 * from_x / width, 2 * from_y / height), dim=-1)
+    from_x = cosine * x - sine * y[:, None] + (width - 1) / 2
+    from_y = sine * x + cosine * y[:, None] + (height - 1) / 2
+    from_x, from_y = brought_inside(from_x, width, border), brought_inside(from_y, height, border)
+    grid = torch.stack(((2 * from_x + 1) / width - 1, (2 * from_y + 1) / height - 1), dim=-1)
     return grid[None].to(dtype).to(device)
+
+
+def translate_x(image: Tensor, *, share: float, border: str = "zeros") -> Tensor:
+    """The image moved right by `share` of its width, left for a negative one; 0 changes nothing.
+
+    A whole number of pixels (to a millionth) moves the pixels themselves, exactly; a part of one
+    interpolates between two neighbors, which also blurs a little. Takes and returns
+    (image, channel, height, width). ValueError for a share that is not finite.
+
+    >>> image = torch.tensor([[[[10.0, 20.0, 30.0, 40.0]]]])
+    >>> translate_x(image, share=0.25).flatten().tolist()
+    [0.0, 10.0, 20.0, 30.0]
+    >>> translate_x(image, share=-0.125, border="edge").flatten().tolist()
+    [15.0, 25.0, 35.0, 40.0]
+    """
+    return _translate(image, 3, share, border)
+
+
+def translate_y(image: Tensor, *, share: float, border: str = "zeros") -> Tensor:
+    """The image moved down by `share` of its height, up for a negative one; as `translate_x`.
+
+    >>> image = torch.tensor([10.0, 20.0, 30.0, 40.0]).view(1, 1, 4, 1)
+    >>> translate_y(image, share=0.25, border="reflect").flatten().tolist()
+    [20.0, 10.0, 20.0, 30.0]
+    """
+    return _translate(image, 2, share, border)
+
+
+def _translate(image: Tensor, axis: int, share: float, border: str) -> Tensor:
+    check(image)
+    if not math.isfinite(share):
+        raise ValueError(f"share is a finite number, not {share}")
+    return move(image, axis, share * image.shape[axis], border)
+
+
+def scale_x(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
+    """The width's coordinates times `factor` about the center; 1 changes nothing.
+
+    Above 1 the image gets narrower and more around it is seen; below 1 it gets wider; a negative
+    factor mirrors it. Takes and returns (image, channel, height, width). ValueError for a factor of
+    0, which is singular, or one that is not finite.
+
+    >>> image = torch.tensor([[[[10.0, 20.0, 30.0, 40.0]]]])
+    >>> scale_x(image, factor=2).flatten().tolist()
+    [0.0, 15.0, 35.0, 0.0]
+    >>> scale_x(image, factor=0.5).flatten().tolist()
+    [17.5, 22.5, 27.5, 32.5]
+    """
+    return _scale(image, (3,), factor, border)
+
+
+def scale_y(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
+    """The height's coordinates times `factor` about the center; as `scale_x`.
+
+    >>> image = torch.tensor([10.0, 20.0, 30.0, 40.0]).view(1, 1, 4, 1)
+    >>> scale_y(image, factor=2, border="edge").flatten().tolist()
+    [10.0, 15.0, 35.0, 40.0]
+    """
+    return _scale(image, (2,), factor, border)
+
+
+def zoom(image: Tensor, *, factor: float, border: str = "zeros") -> Tensor:
+    """Both coordinates times `factor` about the center: `scale_y` of `scale_x`.
+
+    >>> image = torch.arange(16.0).view(1, 1, 4, 4)
+    >>> zoom(image, factor=2)[0, 0].tolist()[1]
+    [0.0, 2.5, 4.5, 0.0]
+    """
+    return _scale(image, (3, 2), factor, border)
+
+
+def _scale(image: Tensor, axes: tuple[int, ...], factor: float, border: str) -> Tensor:
+    check(image)
+    if not math.isfinite(factor) or factor == 0:
+        raise ValueError(f"factor is a finite number other than 0 (singular), not {factor}")
+    if factor == 1:
+        return image.clone()
+    for axis in axes:
+        image = stretch(image, axis, float(factor), border)
+    return image
 
 
 def thinning(image: Tensor) -> Tensor:

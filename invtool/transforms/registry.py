@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 Family = Literal["color", "convolution", "noise", "geometric"]
 FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
+BORDERS = ("zeros", "edge", "reflect")  # of what lies outside the image
 Value = float | str | tuple[float, float]
 """What a parameter may be: a number, a word or the name of a file, or a pair of numbers."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of a transform: its default, its unit and the closed range that it may take."""
+    """One number of a transform: its default, its unit and the closed range that it may take.
+
+    A `tacit` one is left out of a spec's text where it has its default. At a `singular` value,
+    which the range leaves out, nothing of the image would be left to see.
+    """
 
     name: str
     default: float
@@ -33,12 +38,15 @@ class Parameter:
     low: float
     high: float
     help: str
+    tacit: bool = False
+    singular: float | None = None
 
     @property
     def range(self) -> str:
         """As messages and tables write it: `0 to 64 px`; a pure number's unit, 1, is left out."""
         unit = "" if self.unit == "1" else f" {self.unit}"
-        return f"{self.low:g} to {self.high:g}{unit}"
+        but = "" if self.singular is None else f" other than {self.singular:g}"
+        return f"{self.low:g} to {self.high:g}{unit}{but}"
 
     def row(self) -> dict[str, str | None]:
         """The columns of a table that describe it."""
@@ -53,12 +61,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Choice:
-    """One setting of a transform that is a word: its default and the words that it may take."""
+    """One setting of a transform that is a word: its default and the words that it may take.
+
+    A `tacit` one is left out of a spec's text where it has its default.
+    """
 
     name: str
     default: str
     words: tuple[str, ...]
     help: str
+    tacit: bool = False
 
     @property
     def range(self) -> str:
@@ -81,6 +93,7 @@ class File:
     name: str
     help: str
     default: str = ""
+    tacit: bool = False
 
     @property
     def range(self) -> str:
@@ -105,6 +118,7 @@ class Pair:
     low: float
     high: float
     help: str
+    tacit: bool = False
 
     @property
     def range(self) -> str:
@@ -129,8 +143,9 @@ Setting = Parameter | Choice | File | Pair
 class Transform:
     """One entry of the table.
 
-    `signed` results lie about 0 instead of in 0..255. `strength` names the parameter that
-    calibration raises by `step`.
+    `signed` results lie about 0 instead of in 0..255. `strength` names the parameter that says how
+    far the transform goes: at `identity` it changes nothing, calibration raises it from there by
+    `step`, and a sweep moves it over `sweep`, start:stop:count with both ends, where not told.
     """
 
     name: str
@@ -143,6 +158,8 @@ class Transform:
     signed: bool = False
     strength: str | None = None
     step: float | None = None
+    identity: float = 0.0
+    sweep: str | None = None
 
     @cached_property
     def function(self) -> "Callable[..., Tensor]":
@@ -157,7 +174,7 @@ class Transform:
 
     @property
     def strength_parameter(self) -> Parameter:
-        """The number that calibration raises; TypeError for a transform that has none."""
+        """The number that says how far it goes; TypeError for a transform that has none."""
         found = self.parameter(self.strength) if self.strength else None
         if not isinstance(found, Parameter):
             raise TypeError(f"{self.name} has no strength")
@@ -173,13 +190,27 @@ class Transform:
         ]
 
 
+def _share(default: float, of: str) -> Parameter:
+    return Parameter("share", default, "1", -1.0, 1.0, f"of {of}")
+
+
+def _factor(default: float, of: str) -> Parameter:
+    return Parameter("factor", default, "1", -100.0, 100.0, f"of {of}", singular=0.0)
+
+
+_BORDER = Choice("border", "zeros", BORDERS, "what lies outside the image", tacit=True)
+
 _TABLE = (
     Transform(
         name="grayscale",
         family="color",
         module="color",
         help="luminance in three equal channels",
-        source="categories, appendix B",
+        source="categories, appendix B; sensitivity, Grayscale",
+        parameters=(Parameter("amount", 1.0, "1", 0.0, 1.0, "of the way there", tacit=True),),
+        strength="amount",
+        step=0.1,
+        sweep="0:1:9",
     ),
     Transform(
         name="color-rotation",
@@ -196,6 +227,29 @@ _TABLE = (
         source="categories, section 3",
     ),
     Transform(
+        name="brightness",
+        family="color",
+        module="color",
+        help="a share of the range 0 to 255 added, not clipped",
+        source="sensitivity, Brightness",
+        parameters=(_share(0.25, "255"),),
+        strength="share",
+        step=0.05,
+        sweep="-1:1:17",
+    ),
+    Transform(
+        name="contrast",
+        family="color",
+        module="color",
+        help="every value times a factor, not clipped",
+        source="sensitivity, Contrast",
+        parameters=(Parameter("factor", 0.5, "1", 0.0, 100.0, "of every value"),),
+        strength="factor",
+        step=0.25,
+        identity=1.0,
+        sweep="0:3:25",
+    ),
+    Transform(
         name="blur",
         family="convolution",
         module="convolution",
@@ -204,6 +258,7 @@ _TABLE = (
         parameters=(Parameter("sigma", 2.0, "px", 0.0, 64.0, "standard deviation"),),
         strength="sigma",
         step=0.5,
+        sweep="0:8:17",
     ),
     Transform(
         name="horizontal-filter",
@@ -239,6 +294,7 @@ _TABLE = (
         random=True,
         strength="sigma",
         step=25.0,
+        sweep="0:250:11",
     ),
     Transform(
         name="salt-pepper",
@@ -250,6 +306,7 @@ _TABLE = (
         random=True,
         strength="share",
         step=0.05,
+        sweep="0:1:17",
     ),
     Transform(
         name="rot90",
@@ -276,11 +333,70 @@ _TABLE = (
         name="rotate",
         family="geometric",
         module="geometry",
-        help="turned anticlockwise about the center, zeros outside",
+        help="turned anticlockwise about the center",
         source="sensitivity, Rotation",
-        parameters=(Parameter("degrees", 30.0, "degrees", -360.0, 360.0, "angle"),),
+        parameters=(Parameter("degrees", 30.0, "degrees", -360.0, 360.0, "angle"), _BORDER),
         strength="degrees",
         step=15.0,
+        sweep="-180:180:25",
+    ),
+    Transform(
+        name="translate-x",
+        family="geometric",
+        module="geometry",
+        help="moved right by a share of the width",
+        source="sensitivity, Translation",
+        parameters=(_share(0.25, "the width"), _BORDER),
+        strength="share",
+        step=0.0625,
+        sweep="-0.5:0.5:17",
+    ),
+    Transform(
+        name="translate-y",
+        family="geometric",
+        module="geometry",
+        help="moved down by a share of the height",
+        source="sensitivity, Translation",
+        parameters=(_share(0.25, "the height"), _BORDER),
+        strength="share",
+        step=0.0625,
+        sweep="-0.5:0.5:17",
+    ),
+    Transform(
+        name="scale-x",
+        family="geometric",
+        module="geometry",
+        help="horizontal coordinates times a factor: above 1 narrower, below 1 wider",
+        source="sensitivity, Scale",
+        parameters=(_factor(1.5, "the horizontal coordinates"), _BORDER),
+        strength="factor",
+        step=0.125,
+        identity=1.0,
+        sweep="0.25:3:23",
+    ),
+    Transform(
+        name="scale-y",
+        family="geometric",
+        module="geometry",
+        help="vertical coordinates times a factor: above 1 lower, below 1 higher",
+        source="sensitivity, Scale",
+        parameters=(_factor(1.5, "the vertical coordinates"), _BORDER),
+        strength="factor",
+        step=0.125,
+        identity=1.0,
+        sweep="0.25:3:23",
+    ),
+    Transform(
+        name="zoom",
+        family="geometric",
+        module="geometry",
+        help="both coordinates times a factor: above 1 smaller, below 1 larger",
+        source="sensitivity, Zoom",
+        parameters=(_factor(1.5, "both coordinates"), _BORDER),
+        strength="factor",
+        step=0.125,
+        identity=1.0,
+        sweep="0.25:3:23",
     ),
     Transform(
         name="embed",
@@ -310,7 +426,7 @@ FROM_FILES: dict[str, Transform] = {
             File("file", "controllers, as NAME.st"),
             Pair("k1", (0.0, 0.0), 0.0, 1.0, "of places"),
             Pair("k2", (0.0, 0.0), 0.0, 1.0, "of colors"),
-            Parameter("start", 0.0, "1", 0.0, 999.0, "which of its starts"),
+            Parameter("start", 0.0, "1", 0.0, 999.0, "which of its starts", tacit=True),
         ),
     )
 }

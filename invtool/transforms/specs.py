@@ -6,7 +6,8 @@
 
 A file comes first, and has no `+` or `,` in its name; of a pair of numbers, `,` may part them too.
 Steps apply from left to right. A parameter that is left out has the default of the registry, and is
-written out in the canonical text, so that a file that records it says what was done.
+written out in the canonical text, so that a file that records it says what was done; only a tacit
+one, which a transform got after files had been written without it, is left out at its default.
 """
 
 import difflib
@@ -55,9 +56,30 @@ class Step:
         pairs = zip(self.transform.parameters, self.values, strict=True)
         return [str(value) for parameter, value in pairs if isinstance(parameter, File)]
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> list[tuple[Setting, Value]]:
+        """The parameters that are written out, with their values: all but tacit defaults."""
+        return [
+            (parameter, value)
+            for parameter, value in zip(self.transform.parameters, self.values, strict=True)
+            if not (parameter.tacit and value == parameter.default)
+        ]
+
+    def at(self, strength: float) -> "Step":
+        """The same step with its transform's strength at another value, its other settings kept.
+
+        SpecError for a value that the transform does not take, TypeError for one without strength.
+
+        >>> str(parse("rotate:border=edge").steps[0].at(12.5))
+        'rotate:degrees=12.5,border=edge'
+        """
+        moved = self.transform.strength_parameter
+        value = _value(repr(float(strength)), self.transform, moved)
         pairs = zip(self.transform.parameters, self.values, strict=True)
-        text = ",".join(_written(parameter, value) for parameter, value in pairs)
+        return Step(self.name, tuple(value if p == moved else old for p, old in pairs))
+
+    def __str__(self) -> str:
+        text = ",".join(_written(parameter, value) for parameter, value in self.told)
         return f"{self.name}:{text}" if text else self.name
 
 
@@ -194,6 +216,11 @@ def _value(number: str, transform: Transform, parameter: Setting) -> Value:
         value = float(number)
     except ValueError:
         raise SpecError(f"{label} is a number, {parameter.range}, not {number!r}") from None
+    if value == parameter.singular:
+        raise SpecError(
+            f"{label} is within {parameter.range}; at {number} {transform.name!r} is singular: "
+            "all pixels would be read at one place"
+        )
     if not parameter.low <= value <= parameter.high:
         raise SpecError(f"{label} is within {parameter.range}, not {number}")
     return value + 0.0  # -0 becomes 0
