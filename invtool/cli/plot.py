@@ -22,7 +22,8 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
-invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg"""
+invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg
+invtool plot itn.h5 --kind corners -o figure5.png"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
 MOVING = {".gif": "gif", ".mp4": "mp4"}
@@ -36,8 +37,8 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability or activations "
-            "files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, itn or "
+            "activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -63,16 +64,21 @@ def main(
             "jaggedness",
             "moving",
             "sums",
+            "losses",
+            "classification",
+            "corners",
+            "reach",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving or sums; auto goes "
+            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, losses, "
+            "classification, corners or reach; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
-            "network, else jaggedness; of shiftability, depth.",
+            "network, else jaggedness; of shiftability, depth; of itn, reach.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -109,7 +115,8 @@ def main(
             min=1,
             metavar="N",
             show_default="1",
-            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all.",
+            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all; "
+            "of classification and corners, of those that are kept.",
         ),
     ] = None,
     format: Annotated[
@@ -163,7 +170,9 @@ def main(
     Of jaggedness files, probabilities as images move, a row an image, beside the curves of single
     images (map), one image beside its curve (moving), or the measures by network or size of the
     object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
-    layer (depth), or the sums of the strongest maps of a layer (sums).
+    layer (depth), or the sums of the strongest maps of a layer (sums). Of itn files, how far each
+    transformation goes (reach), both losses (losses), answers against k (classification), and pictures
+    at the corners of k (corners).
 
     Each transform has a panel or a line of the networks that were trained with it. Networks of
     equal numbers of seen categories are pooled. The same figure is the same bytes.

@@ -24,13 +24,14 @@ WRITERS = {
     "bias": "bias",
     "jaggedness": "jagged",
     "shiftability": "shiftable",
+    "itn": "itn",
 }
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
     *("protocol", "share", "target"),
 )
-NO_CONDITIONS = ("bias", "jaggedness", "shiftability")
+NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "itn")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.
