@@ -19,12 +19,13 @@ from invtool.measures import controlled_loss
 from invtool.stages import _devices, itn_words
 from invtool.stages._forward import on_device
 from invtool.stages._subject import Subject, facts, prepare
-from invtool.stages.itn_measure import CORNERS, Stage, Start, measure, paths, reach
+from invtool.stages.itn_measure import CORNERS, Stage, Start, at_corners, measure, paths, reach
 from invtool.stages.itn_result import shown, tabulate, write
 from invtool.training.itn import Recipe, Step, train
-from invtool.transforms.controllers import KIND, at_identity
+from invtool.transforms.controllers import KIND, Controllers, at_identity
 
 EVERY = 100  # steps between two lines about them
+CHECKED = 64  # images on which the corners are checked, at most
 
 
 def run(config: Itn, model: Path, target: Path, report: Path, form: str, log: Path | None) -> None:
@@ -131,8 +132,19 @@ def _start(
         vectors=config.vectors,
         keep_scale=config.keep_scale,
     )
+    few = np.linspace(0, len(training), min(CHECKED, len(training)), endpoint=False).astype(int)
+    checked = Stage(subject, training[few], np.arange(0), stage.batch_size)
+    limit = config.share * right[few].mean()
+
+    def check(controllers: Controllers) -> bool:
+        cpu = {name: tensor.detach().cpu() for name, tensor in controllers.items()}
+        return all(
+            checked.answers(**given).right.mean() >= limit
+            for given in at_corners(cpu, config, channels)
+        )
+
     with _devices.arithmetic(subject.device, subject.precision):
-        going = train(held, subject.network, read, right, controlled_loss, recipe, seed=seed)
+        going = train(held, subject.network, read, right, controlled_loss, check, recipe, seed=seed)
         watched = messages.progress(
             going, total=config.steps, label=f"training, seed {seed}", unit="steps"
         )

@@ -220,9 +220,17 @@ def _part(
     )
 
 
+def at_corners(held: Controllers, config: Itn, channels: int) -> list[dict[str, Array]]:
+    """Both matrices at each corner of k1, and of k2, the other at 0, as `Stage.answers` takes them."""
+    space = [_spatial(held, k, config) for k in CORNERS]
+    color = [_color(held, k, channels) for k in CORNERS]
+    first = [{"space": matrix, "color": color[0]} for matrix in space]
+    return first + [{"space": space[0], "color": matrix} for matrix in color[1:]]
+
+
 def _spatial(held: Controllers, k: Any, config: Itn) -> Array:
     found = spatial_matrix(held, k, keep_scale=config.keep_scale)
-    return np.asarray(found.double().numpy())
+    return np.asarray(found.detach().double().numpy())
 
 
 def _color(held: Controllers, k: Any, channels: int) -> Array:

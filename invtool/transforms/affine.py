@@ -38,6 +38,11 @@ def affine_color(image: Tensor, matrix: Tensor) -> Tensor:
     return mixed + WHITE * matrix[:, channels, None, None]
 
 
+def from_identity(matrix: Tensor) -> Tensor:
+    """What a matrix (row, column) adds to the identity."""
+    return matrix - torch.eye(*matrix.shape, dtype=matrix.dtype, device=matrix.device)
+
+
 def affine_space(image: Tensor, matrix: Tensor) -> Tensor:
     """Places through `matrix` (2, 3); outside the image is 0.
 
