@@ -200,13 +200,13 @@ def report_of(output: Path, report: Path | None, log: Path | None, *, overwrite:
     """The file that the report goes to; raises for outputs that could not be written."""
     if report is None and output == streams.STDIO:
         raise UsageError("with -o - the report needs a name of its own; give --report FILE")
+    if output != streams.STDIO and output.suffix not in models.SUFFIXES:
+        raise UsageError(f"{output}: controllers are a .st file; name one, as {output.stem}.st")
     told = report or output.with_suffix(".h5")
     files = [output, told, *([log] if log else [])]
     if len({file.absolute() for file in files}) < len(files):
         raise UsageError(f"{told}: controllers, report and log are files of their own")
     streams.check(None, output, overwrite=overwrite)
-    if output != streams.STDIO and output.suffix not in models.SUFFIXES:
-        raise UsageError(f"{output}: controllers are a .st file; name one, as {output.stem}.st")
     if log:
         streams.check(None, log, overwrite=overwrite, binary=False)
     return told
