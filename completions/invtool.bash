@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness itn bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -35,7 +35,7 @@ _invtool() {
         --pool)  return ;;
         --antialias)  return ;;
         --seen)  return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
@@ -56,7 +56,7 @@ _invtool() {
     transform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
@@ -71,7 +71,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
         --weights) _invtool_files; return ;;
@@ -94,7 +94,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --embed)  return ;;
         --fill) _invtool_words "inpaint black edge mean"; return ;;
         --tta)  return ;;
@@ -120,7 +120,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
         --cost)  return ;;
@@ -143,7 +143,7 @@ _invtool() {
       ;;
     calibrate)
       case $prev in
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --below)  return ;;
@@ -170,7 +170,7 @@ _invtool() {
       case $prev in
         -o|--output) _invtool_files; return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --with)  return ;;
         --keep)  return ;;
         --examples)  return ;;
@@ -199,7 +199,7 @@ _invtool() {
         --tau)  return ;;
         --resamples)  return ;;
         -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
         --mean)  return ;;
@@ -324,6 +324,44 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --law -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    itn)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        --report) _invtool_files; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --log) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        --color-weight)  return ;;
+        --hidden)  return ;;
+        --learning-rate)  return ;;
+        --steps)  return ;;
+        --train-batch)  return ;;
+        --vectors)  return ;;
+        --seeds)  return ;;
+        --slack)  return ;;
+        --gate) _invtool_words "set batch"; return ;;
+        --held-out)  return ;;
+        --share)  return ;;
+        --grid)  return ;;
+        --reach)  return ;;
+        --examples)  return ;;
+        --resamples)  return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output --report -f --format --log -d --data --color-weight --hidden --learning-rate --steps --train-batch --vectors --seeds --slack --gate --keep-scale --held-out --share --grid --reach --examples --resamples --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
     bias)
       case $prev in
         -o|--output) _invtool_files; return ;;
@@ -340,7 +378,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory curves overview heat"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory curves overview heat losses classification corners reach"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;
@@ -370,7 +408,7 @@ _invtool() {
     demo)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi

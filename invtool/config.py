@@ -120,6 +120,26 @@ class Sweep(Subject):
 
 
 @dataclass(frozen=True)
+class Itn(Subject):
+    color_weight: float = 1.0  # c_theta
+    hidden: int = 32  # units of each controller
+    learning_rate: float = 0.001
+    steps: int = 1000
+    train_batch: int = 32  # images a step
+    vectors: int = 256  # unit vectors a step
+    seeds: int = 1  # starts
+    slack: float = 0.0  # of accuracy, that a batch may fall below the network's own
+    gate: str = "set"  # or batch: whose own accuracy that is
+    keep_scale: bool = False
+    held_out: float = 0.5  # share of the images that only measure
+    share: float = 0.9  # of the network's own accuracy, that is to be kept
+    grid: int = 5  # values of each of k, 0 to 1
+    reach: int = 16  # magnitudes at which a transformation is tried
+    examples: int = 4  # images that are kept transformed
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
+@dataclass(frozen=True)
 class Moved(Subject):
     """How an image moves before a network: what such commands have in common."""
 

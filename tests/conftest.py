@@ -465,6 +465,54 @@ def write_sweep(
     return path
 
 
+def write_itn(path: Path) -> Path:
+    """Two starts on a grid of three by three."""
+    rng = np.random.default_rng(0)
+    grid = ("seed", "k", "k_second")
+    with hdf5.create(path, "itn", STEPS[:1]) as out:
+        for name, value in {"share": 0.9, "own_accuracy": 0.75, "categories": CATEGORIES}.items():
+            out.attribute(name, value)
+        out.array("seed", [0, 1], ("seed",))
+        out.array("label", np.arange(8) % 4, ("image",))
+        out.array("index", np.arange(8), ("image",))
+        for name in ("classification_loss", "batch_accuracy"):
+            out.array(name, rng.random((2, 40)), ("seed", "step"))
+        out.array("magnitude_loss", -rng.random((2, 40)), ("seed", "step"))
+        out.array("kept", np.ones((2, 40), np.uint8), ("seed", "step"))
+        out.array("k", np.linspace(0, 1, 3), ("k",))
+        out.array("corner", ["0/0", "1/0", "0/1", "1/1"], ("corner",))
+        out.array("example", [0, 1], ("example",))
+        pixels = ("channel", "height", "width")
+        image = rng.integers(0, 256, (2, 3, 8, 8), dtype=np.uint8)
+        out.array("example_image", image, ("example", *pixels))
+        for part, shape in (("space", (2, 3)), ("color", (3, 4))):
+            rows = (*grid, f"{part}_row", f"{part}_column")
+            out.array(f"{part}_matrix", rng.random((2, 3, 3, *shape)), rows)
+            for name in ("size", "accuracy", "probability"):
+                out.array(f"{part}_{name}", rng.random((2, 3, 3)), grid)
+            out.array(f"{part}_prediction", rng.integers(0, 4, (2, 3, 3, 8)), (*grid, "image"))
+            softmax = rng.dirichlet(np.ones(4), (2, 3, 3, 2))
+            out.array(f"{part}_softmax", softmax, (*grid, "example", "category"))
+            out.array(f"{part}_k_kept", rng.random((2, 2)), ("seed", "number"))
+            shown = rng.integers(0, 256, (2, 4, 2, 3, 8, 8), dtype=np.uint8)
+            out.array(f"{part}_picture", shown, ("seed", "corner", "example", *pixels))
+        out.array("space_parts", rng.random((2, 3, 3, 6)), (*grid, "space_part"))
+        out.array("color_parts", rng.random((2, 3, 3, 3, 3)), (*grid, "color_part", "channel"))
+        out.array("both_accuracy", rng.random((2, 4)), ("seed", "corner"))
+        names = ["shift right", "learned k1=1,1", "brighter"]
+        out.array("path", names, ("path",))
+        out.array("path_part", ["space", "space", "color"], ("path",))
+        out.array("path_seed", [-1, 1, -1], ("path",))
+        out.array("path_magnitude", np.tile(np.arange(4.0), (3, 1)), ("path", "magnitude"))
+        out.array("path_accuracy", rng.random((3, 4)), ("path", "magnitude"))
+        out.array("boundary", np.array([2.5, 1.5, 3.0]), ("path",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        ends = np.array([[2.0, 3.0], [1.0, 2.0], [2.0, 3.0]])
+        out.array("boundary_interval", ends, ("path", "bound"))
+        out.array("boundary_found", np.ones(3, np.uint8), ("path",))
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
@@ -478,4 +526,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "bias": write_bias,
     "deformation": write_deformation,
     "sweep": write_sweep,
+    "itn": write_itn,
 }

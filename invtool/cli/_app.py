@@ -35,6 +35,7 @@ COMMANDS = {
         "shiftable": "Measure how often the sum of a feature map changes as the image moves.",
         "deform": "Measure how far smooth deformations move the response of every layer.",
         "smoothness": "Measure how smooth each layer's filters are, beside their initial value.",
+        "itn": "Learn which affine transformations a network is invariant to.",
         "bias": "Test whether positions and sizes of objects are uniform in photographs.",
     },
     "Look": {

@@ -22,6 +22,7 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
+invtool plot itn.h5 --kind corners -o figure5.png
 invtool plot sweep.h5 --category 'orange*' -o curves.pdf
 invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg
 invtool plot untrained.h5 trained.h5 --kind deformation -o figure3.pdf
@@ -40,7 +41,7 @@ def main(
             metavar="FILE...",
             show_default=False,
             help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, deformation, "
-            "smoothness, sweep or activations files; '-' (the default) is standard input.",
+            "smoothness, sweep, itn or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -73,6 +74,10 @@ def main(
             "curves",
             "overview",
             "heat",
+            "losses",
+            "classification",
+            "corners",
+            "reach",
         ],
         typer.Option(
             "--kind",
@@ -80,12 +85,13 @@ def main(
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
             "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, deformation, "
-            "worst, smoothness, trajectory, curves, overview or heat; auto goes "
+            "worst, smoothness, trajectory, curves, overview, heat, losses, classification, corners or "
+            "reach; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
             "network, else jaggedness; of shiftability, depth; of deformation and smoothness, trajectory where "
             "there are checkpoints of several steps; of sweep, curves of one transform and network, heat "
-            "of two magnitudes, else overview.",
+            "of two magnitudes, else overview; of itn, reach.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -123,7 +129,8 @@ def main(
             min=1,
             metavar="N",
             show_default="1",
-            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all.",
+            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all; "
+            "of classification and corners, of those that are kept.",
         ),
     ] = None,
     format: Annotated[
@@ -177,7 +184,9 @@ def main(
     Of jaggedness files, probabilities as images move, a row an image, beside the curves of single
     images (map), one image beside its curve (moving), or the measures by network or size of the
     object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
-    layer (depth), or the sums of the strongest maps of a layer (sums).
+    layer (depth), or the sums of the strongest maps of a layer (sums). Of itn files, how far each
+    transformation goes (reach), both losses (losses), answers against k (classification), and pictures
+    at the corners of k (corners).
 
     Of deformation files, sensitivity by layer, untrained networks beside trained ones (deformation),
     or the worst deformation beside the average one (worst); of smoothness files, total variation by

@@ -8,7 +8,7 @@ from invtool.cli._options import STDIO, NoProvenance, Output, Overwrite, Quiet, 
 from invtool.config import Transform
 from invtool.errors import UsageError
 from invtool.files import messages, streams
-from invtool.transforms import TRANSFORMS
+from invtool.transforms import FROM_FILES, TRANSFORMS
 
 EXAMPLES = """\
 invtool transform --list
@@ -123,7 +123,7 @@ def _list(output: Path, form: str, overwrite: bool) -> None:
     streams.check(None, output, overwrite=overwrite, binary=False)
     from invtool.files import tables
 
-    rows = [row for entry in TRANSFORMS.values() for row in entry.rows()]
+    rows = [row for entry in (TRANSFORMS | FROM_FILES).values() for row in entry.rows()]
     with streams.writing(output) as target:
         tables.write(target, rows, form, [])
 

@@ -48,7 +48,14 @@ ATTRIBUTES = {
     "limit": "Accuracy that was to be fallen under (calibration).",
     "protocol": "embed, scale, crop or frames (jaggedness, shiftability).",
     "protocol_text": "The whole protocol, in words (jaggedness, shiftability).",
-    "share": "Of its mean, by which a sum had to change (shiftability).",
+    "share": "Of its mean, by which a sum had to change (shiftability); of the accuracy, to be kept (itn).",
+    "own_accuracy": "Top-1 accuracy on the images that measure, untransformed (itn).",
+    "training_accuracy": "The same on the images that controllers were trained on (itn).",
+    "training_images": "How many those are (itn).",
+    "keep_scale": "1 where spatial matrices were kept from changing areas (itn).",
+    "color_weight": "c_theta (itn).",
+    "gate": "Whose accuracy a batch was held to: set or batch (itn).",
+    "slack": "Accuracy that a batch might lack (itn).",
     "threshold": "Of the layer's highest response, that a map had to pass (shiftability).",
     "distance": "cosine or euclidean (deformation).",
     "grid": "Control points along each side (deformation).",
@@ -102,6 +109,18 @@ MODEL_OPTIONAL = {
     "images held_out and of all training images, seen categories and seed of the network; trials, the best first, "
     "with learning_rate, weight_decay, epochs run, accuracy and loss on held-out images (null: diverged), and status "
     "best, finished, stopped or diverged.",
+}
+
+CONTROLLERS = "controllers"  # kind of file
+CONTROLLERS_TOLD = {  # metadata of what itn wrote, likewise
+    "starts": "How many starts it holds; the tensors of each are named by its number, from 0.",
+    "seeds": "List of their seeds.",
+    "keep_scale": "Whether spatial matrices are divided so that no area grows or shrinks.",
+    "input": "An object: channels, height, width of the images that it was trained on.",
+    "model": "The network that it was trained on.",
+    "data": "Spec of the images.",
+    "accuracy": "An object: the network's own, and the lowest of each start by space and by color.",
+    "run": "An object: every setting of itn.",
 }
 
 WORDS = Values("text", "OS")
@@ -857,6 +876,91 @@ KINDS: dict[str, tuple[Array, ...]] = {
             PIXEL,
             required=False,
             transforms=True,
+        ),
+    ),
+    "itn": (
+        Array("seed", ("seed",), "Seed of each start.", COUNT),
+        Array("label", ("image",), "Category number of each image that measures.", CATEGORY),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT),
+        Array("classification_loss", ("seed", "step"), "Cross-entropy of the batch.", POSITIVE),
+        Array("magnitude_loss", ("seed", "step"), "c_theta L_k2(color) + L_k1(space).", NUMBER),
+        Array("batch_accuracy", ("seed", "step"), "Share of it that is answered right.", TAU),
+        Array(
+            "kept",
+            ("seed", "step"),
+            "1 where that was enough to take the magnitude loss, else the classification loss.",
+            FLAG,
+        ),
+        Array("k", ("k",), "Values of each number of k1 and k2, from 0 to 1.", TAU),
+        Array("corner", ("corner",), "Corners of k1 and k2.", WORDS),
+        *(
+            Array(f"{part}_{name}", ("seed", "k", "k_second", *more), text, values)
+            for part, other, unit in (("space", "k2", "px"), ("color", "k1", "gray levels"))
+            for name, more, text, values in (
+                ("matrix", (f"{part}_row", f"{part}_column"), f"A of {part}.", NUMBER),
+                ("size", (), f"What it amounts to, in {unit}, a mean.", POSITIVE),
+                ("accuracy", (), f"Top-1 accuracy on held-out images, {other} at 0.", TAU),
+                ("probability", (), "Softmax of the true category, a mean over images.", TAU),
+                ("prediction", ("image",), "Category answered.", CATEGORY),
+                ("softmax", ("example", "category"), "Softmax of every category.", TAU),
+            )
+        ),
+        Array(
+            "space_parts",
+            ("seed", "k", "k_second", "space_part"),
+            "Shift right and down (px), rotation anticlockwise (degrees), scale x and y, shear; NaN: undefined.",
+            Values("floats or NaN", "f", nan=True),
+        ),
+        Array(
+            "color_parts",
+            ("seed", "k", "k_second", "color_part", "channel"),
+            "Gain, mixing from other channels, brightness (gray levels).",
+            NUMBER,
+        ),
+        *(
+            Array(
+                f"{part}_k_kept",
+                ("seed", "number"),
+                "Largest value of either number of k, the other 0, with accuracy kept; NaN: none.",
+                SHARE,
+            )
+            for part in ("space", "color")
+        ),
+        Array("both_accuracy", ("seed", "corner"), "Top-1 accuracy, k1 and k2 alike.", TAU),
+        Array("example", ("example",), "Place of each example among the images.", COUNT),
+        Array("example_image", ("example", "channel", "height", "width"), "As it was.", PIXEL),
+        *(
+            Array(
+                f"{part}_picture",
+                ("seed", "corner", "example", "channel", "height", "width"),
+                f"Examples at the corners of {k}, clipped to 0..255.",
+                PIXEL,
+            )
+            for part, k in (("space", "k1"), ("color", "k2"))
+        ),
+        Array("path", ("path",), "Transformations, single and learned ones.", WORDS),
+        Array("path_part", ("path",), "space (px) or color (gray levels).", WORDS),
+        Array("path_seed", ("path",), "Seed of a learned one; -1 of a single one.", WHOLE),
+        Array("path_magnitude", ("path", "magnitude"), "What they amount to.", POSITIVE),
+        Array(
+            "path_accuracy",
+            ("path", "magnitude"),
+            "Top-1 accuracy; NaN beyond where it surely fell.",
+            SHARE,
+        ),
+        Array("boundary", ("path",), "Largest magnitude with accuracy kept.", POSITIVE),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array(
+            "boundary_interval",
+            ("path", "bound"),
+            "Its bootstrap interval, 95 %, over images.",
+            POSITIVE,
+        ),
+        Array(
+            "boundary_found",
+            ("path",),
+            "0 where accuracy is kept as far as was tried, which the boundary then is.",
+            FLAG,
         ),
     ),
     "calibration": (

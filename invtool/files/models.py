@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PLAIN = ("history", "format")  # stored as they are, not as JSON
+SUFFIXES = (".st", ".safetensors")
 MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors format
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # as numpy reads them
 
@@ -125,12 +126,17 @@ def load_tensors(path: Path) -> dict[str, "Tensor"]:
 
 
 def save(
-    path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any], steps: Steps
+    path: Path,
+    tensors: Mapping[str, "Tensor"],
+    metadata: Mapping[str, Any],
+    steps: Steps,
+    *,
+    kind: str = "model",
 ) -> None:
     """Write tensors and metadata; the same ones give the same bytes."""
     from safetensors.torch import save as serialize
 
-    told = {**metadata, "invtool_kind": "model", "invtool_format": formats.FORMAT}
+    told = {**metadata, "invtool_kind": kind, "invtool_format": formats.FORMAT}
     texts = {key: json.dumps(value) for key, value in told.items()}
     if steps:
         texts |= {"provenance": json.dumps(steps), "history": history(steps)}

@@ -12,7 +12,9 @@ from invtool.measures.bootstrap import (
     image_interval,
     percentile_interval,
 )
+from invtool.measures.boundary import boundary, boundary_interval
 from invtool.measures.category_sums import CategorySums, spread_units
+from invtool.measures.color_parts import color_change, color_parts, part_changes
 from invtool.measures.confusion import confusion
 from invtool.measures.corrections import corrected_log10_p
 from invtool.measures.correlation import Correlation, correlation
@@ -36,10 +38,17 @@ from invtool.measures.medians import MedianSpread, defined_median, median_spread
 from invtool.measures.nonshiftability import nonshiftability
 from invtool.measures.pair_distances import PairDistances
 from invtool.measures.placement import placement
+from invtool.measures.projection_loss import controlled_loss, projection_loss
 from invtool.measures.relative_sensitivity import relative_sensitivity
 from invtool.measures.rise import Law, Rise, rise
 from invtool.measures.sensitivity import distance, median_of_pairs, sensitivity
 from invtool.measures.shift_consistency import shift_consistency
+from invtool.measures.spatial_parts import (
+    displacement,
+    part_displacements,
+    spatial_matrix,
+    spatial_parts,
+)
 from invtool.measures.tau_grid import TauGrid
 from invtool.measures.threshold import SIDES, leaves, threshold, threshold_interval
 from invtool.measures.top1 import TopImages, top1_score, top_images
@@ -66,14 +75,20 @@ __all__ = [
     "accuracy_interval",
     "accuracy_threshold_interval",
     "activity_floor",
+    "boundary",
+    "boundary_interval",
     "category_weights",
     "changes",
     "chosen_tau",
+    "color_change",
+    "color_parts",
     "confusion",
+    "controlled_loss",
     "corrected_log10_p",
     "correlation",
     "cosine_distance",
     "defined_median",
+    "displacement",
     "distance",
     "either_log10_p",
     "falls",
@@ -91,13 +106,18 @@ __all__ = [
     "median_of_pairs",
     "median_spread",
     "nonshiftability",
+    "part_changes",
+    "part_displacements",
     "peak",
     "percentile_interval",
     "placement",
+    "projection_loss",
     "relative_sensitivity",
     "rise",
     "sensitivity",
     "shift_consistency",
+    "spatial_matrix",
+    "spatial_parts",
     "spread_units",
     "square",
     "squares",

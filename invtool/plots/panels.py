@@ -1,8 +1,9 @@
 """What is drawn, before anyone decides how.
 
-A drawing is panels and what they share. There are seven: `Violins` (distributions), `Lines` (numbers
+A drawing is panels and what they share. There are eight: `Violins` (distributions), `Lines` (numbers
 against places), `Matrix` (a number a cell), `Scatter` (dots), `Spread` (where objects stand in their
-images, and how high), `Maps` (images that move) and `Film` (one of them). Each is drawn by matplotlib,
+images, and how high), `Maps` (images that move), `Film` (one of them) and `Gallery`
+(pictures). Each is drawn by matplotlib,
 as text, or given back as rows.
 """
 
@@ -370,7 +371,20 @@ class Film:
     place: str = "position"
 
 
-Drawing = Violins | Lines | Matrix | Scatter | Spread | Maps | Film
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures (row, column, height, width, channel) with names of rows and columns.
+
+    `texts[row][column]` is told of a picture.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    pictures: Values
+    texts: Sequence[Sequence[str]]
+
+
+Drawing = Violins | Lines | Matrix | Scatter | Spread | Maps | Film | Gallery
 
 
 def holds_any(drawing: Drawing) -> bool:
@@ -392,6 +406,8 @@ def holds_any(drawing: Drawing) -> bool:
         return any(np.isfinite(panel.values).any() for panel in drawing.panels)
     if isinstance(drawing, Film):
         return bool(drawing.track.shown)
+    if isinstance(drawing, Gallery):
+        return bool(drawing.rows)
     return any(cloud.dots for cloud in drawing.panels)
 
 

@@ -10,6 +10,7 @@ from invtool.config import (
     Calibrate,
     Deform,
     Evaluate,
+    Itn,
     Jagged,
     Moved,
     Shiftable,
@@ -19,8 +20,8 @@ from invtool.config import (
 )
 from invtool.data import specs as data_specs
 from invtool.data.specs import DataSpec
-from invtool.errors import UsageError
-from invtool.files import models, streams, trajectories
+from invtool.errors import InvtoolError, UsageError
+from invtool.files import formats, models, streams, trajectories
 from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
 from invtool.training import milestones
@@ -34,9 +35,21 @@ def transforms(texts: Sequence[str]) -> None:
     """Raise UsageError for a transform spec that cannot be read."""
     for text in texts:
         try:
-            parse(text)
+            spec = parse(text)
         except SpecError as error:
             raise UsageError(str(error)) from None
+        for file in (file for step in spec.steps for file in step.files):
+            _controllers(Path(file))
+
+
+def _controllers(path: Path) -> None:
+    """Raise InvtoolError for a file that no transform can be read from."""
+    if path == streams.STDIO:
+        raise UsageError("a transform is read from a file, not from standard input")
+    streams.check_source(path)
+    kind = models.read_metadata(path).get("invtool_kind", "tensors")
+    if kind != formats.CONTROLLERS:
+        raise InvtoolError(f"{path} holds {kind}; controllers that invtool itn wrote are wanted")
 
 
 def field(texts: Sequence[str]) -> None:
@@ -228,6 +241,37 @@ def calibrating(config: Calibrate) -> Path | None:
             "a step above 0 and within it is wanted"
         )
     return source
+
+
+def learning(config: Itn) -> Path | None:
+    """As `measuring`; raises too for settings with which nothing could be learned."""
+    for name, value, high in (
+        ("learning-rate", config.learning_rate, inf),
+        ("held-out", config.held_out, 1),
+        ("share", config.share, 1 + 1e-9),
+    ):
+        if not 0 < value < high:
+            end = "" if high == inf else f", {'under' if high == 1 else 'to'} 1"
+            raise UsageError(f"--{name} {value:g}: a number above 0{end} is wanted")
+    if not config.color_weight < inf:
+        raise UsageError(f"--color-weight {config.color_weight:g}: a finite number is wanted")
+    return measuring(config, transform=False)
+
+
+def report_of(output: Path, report: Path | None, log: Path | None, *, overwrite: bool) -> Path:
+    """The file that the report goes to; raises for outputs that could not be written."""
+    if report is None and output == streams.STDIO:
+        raise UsageError("with -o - the report needs a name of its own; give --report FILE")
+    if output != streams.STDIO and output.suffix not in models.SUFFIXES:
+        raise UsageError(f"{output}: controllers are a .st file; name one, as {output.stem}.st")
+    told = report or output.with_suffix(".h5")
+    files = [output, told, *([log] if log else [])]
+    if len({file.absolute() for file in files}) < len(files):
+        raise UsageError(f"{told}: controllers, report and log are files of their own")
+    streams.check(None, output, overwrite=overwrite)
+    if log:
+        streams.check(None, log, overwrite=overwrite, binary=False)
+    return told
 
 
 def training(config: Train, target: Path, *, overwrite: bool) -> None:

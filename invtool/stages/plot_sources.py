@@ -27,13 +27,14 @@ WRITERS = {
     "deformation": "deform",
     "smoothness": "smoothness",
     "sweep": "sweep",
+    "itn": "itn",
 }
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
     *("protocol", "share", "target", "distance", "keep"),
 )
-NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "deformation", "smoothness")
+NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "deformation", "smoothness", "itn")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.

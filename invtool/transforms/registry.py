@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Family = Literal["color", "convolution", "noise", "geometric"]
 FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
 BORDERS = ("zeros", "edge", "reflect")  # of what lies outside the image
+Value = float | str | tuple[float, float]
+"""What a parameter may be: a number, a word or the name of a file, or a pair of numbers."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Parameter:
         default = self.default if isinstance(self.default, str) else f"{self.default:g}"
         return {"parameter": self.name, "default": default, "unit": self.unit, "range": self.range}
 
-    def told(self, value: float | str) -> str:
+    def told(self, value: Value) -> str:
         """A value with its unit, where the name does not tell it: `2 px`."""
         if isinstance(value, str):
             return value
@@ -85,9 +87,62 @@ class Choice:
         """The columns of a table that describe it."""
         return {"parameter": self.name, "default": self.default, "unit": None, "range": self.range}
 
-    def told(self, value: float | str) -> str:
+    def told(self, value: Value) -> str:
         """The word."""
         return str(value)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a transform is read from: it stands first in the spec, without its name and `=`."""
+
+    name: str
+    help: str
+    default: str = ""
+    tacit: bool = False
+
+    @property
+    def range(self) -> str:
+        """As messages and tables write it."""
+        return self.help
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        return {"parameter": "FILE", "default": None, "unit": None, "range": self.range}
+
+    def told(self, value: Value) -> str:
+        """Its name without the folder."""
+        return str(value).rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers of a transform, written 0.5/0 or 0.5,0: their default and their closed range."""
+
+    name: str
+    default: tuple[float, float]
+    low: float
+    high: float
+    help: str
+    tacit: bool = False
+
+    @property
+    def range(self) -> str:
+        """As messages and tables write it."""
+        return f"two numbers, {self.low:g} to {self.high:g}"
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        default = self.told(self.default)
+        return {"parameter": self.name, "default": default, "unit": "1", "range": self.range}
+
+    def told(self, value: Value) -> str:
+        """Both numbers."""
+        pair: Any = value
+        return "/".join(f"{number:g}" for number in pair)
+
+
+Setting = Parameter | Choice | File | Pair
 
 
 @dataclass(frozen=True)
@@ -104,7 +159,7 @@ class Transform:
     module: str
     help: str
     source: str
-    parameters: tuple[Parameter | Choice, ...] = ()
+    parameters: tuple[Setting, ...] = ()
     random: bool = False
     signed: bool = False
     strength: str | None = None
@@ -119,7 +174,7 @@ class Transform:
         function: Callable[..., Tensor] = getattr(module, self.name.replace("-", "_"))
         return function
 
-    def parameter(self, name: str) -> Parameter | Choice:
+    def parameter(self, name: str) -> Setting:
         """The parameter of that name; KeyError if there is none."""
         return {parameter.name: parameter for parameter in self.parameters}[name]
 
@@ -386,3 +441,20 @@ _TABLE = (
 
 TRANSFORMS: dict[str, Transform] = {entry.name: entry for entry in _TABLE}
 """Every transform by its name in specs, in the order of the papers' figures."""
+
+FROM_FILES: dict[str, Transform] = {
+    "itn": Transform(
+        name="itn",
+        family="geometric",
+        module="controllers",
+        help="what invtool itn has learned, colors and then places",
+        source="sensitivity, section III.D",
+        parameters=(
+            File("file", "controllers, as NAME.st"),
+            Pair("k1", (0.0, 0.0), 0.0, 1.0, "of places"),
+            Pair("k2", (0.0, 0.0), 0.0, 1.0, "of colors"),
+            Parameter("start", 0.0, "1", 0.0, 999.0, "which of its starts", tacit=True),
+        ),
+    )
+}
+"""Transforms that are nothing without a file."""
