@@ -135,12 +135,12 @@ def _draw_fields(config: Transform, pictures: Pictures, target: Path) -> None:
         height, width = before.shape[2:]
         point = control_points(round(moved.shape[1] ** 0.5), height, width).numpy()
         fields = field(moved, height, width).numpy()
-        panels += [
-            deformed.Deformed(
-                pictures.names[row], *(displayed(image, spec) for image in pair), point, own, smooth
+        for number, row in enumerate(part):
+            pair = [displayed(images[number], spec) for images in both]
+            own = moved[number].numpy()
+            panels.append(
+                deformed.Deformed(pictures.names[row], pair[0], pair[1], point, own, fields[number])
             )
-            for row, *pair, own, smooth in zip(part, *both, moved.numpy(), fields, strict=True)
-        ]
     steps = provenance.step(config=asdict(config), inputs=[pictures.steps])
     about = "\n".join(done["command"] for done in steps)
     figure = deformed.draw(panels, f"{spec}, seed {config.seed}.")

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from invtool.transforms._batch import check, pieces
+from invtool.transforms._batch import check
 from invtool.transforms._hashing import keys, places, words
 from invtool.transforms.registry import BORDERS
 
@@ -57,20 +57,8 @@ def deform(
     >>> torch.equal(deform(image, seed=1), deform(image, seed=2))
     False
     """
-    return deformed(image, drawn(image, grid=grid, pixels=pixels, seed=seed, index=index), border)
-
-
-def deformed(image: Tensor, displacement: Tensor, border: str = "edge") -> Tensor:
-    """`warp` by the `field` of those displacements, in pieces that stay in cache.
-
-    Takes (image, channel, height, width) and (image, point, axis); returns the image's shape.
-    """
-    height, width = image.shape[2:]
-    parts = [
-        warp(image[piece], field(displacement[piece], height, width), border)
-        for piece in pieces(image, least=torch.get_num_threads())
-    ]
-    return torch.cat(parts) if parts else image.clone()
+    displacement = drawn(image, grid=grid, pixels=pixels, seed=seed, index=index)
+    return warp(image, field(displacement, *image.shape[2:]), border)
 
 
 def drawn(
@@ -238,7 +226,8 @@ def _basis(
     place = torch.cartesian_prod(y, x) / scale
     basis = _kernel(point, place).T @ coefficients[:-3]
     basis += coefficients[-3] + place @ coefficients[-2:]
-    return basis.T.to(dtype).contiguous().to(device)
+    whole: Tensor = basis.T.to(dtype).contiguous()
+    return whole.to(device)
 
 
 def _kernel(point: Tensor, place: Tensor) -> Tensor:
