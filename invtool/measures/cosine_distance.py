@@ -9,6 +9,8 @@ one of two vectors is r times as long as the other, the right one errs by about 
 Source: deformation, section 2.1; also the normalized distance's numerator in equation 1.
 """
 
+from typing import Any
+
 from invtool.measures.arrays import Array, computable, namespace
 
 CACHED = 1 << 17  # values of a and of b that are compared while the cache holds them
@@ -40,16 +42,20 @@ def squares(a: Array, b: Array, known: Array | None = None) -> tuple[Array, Arra
     difference = first = second = 0.0
     for start in range(0, a.shape[1], run):
         one, two = (computable(x[:, start : start + run], xp) for x in (a, b))
-        difference = difference + square(one - two)
-        second = second + square(two)
-        first = first + square(one) if known is None else known
+        difference = difference + _square(one - two, xp)
+        second = second + _square(two, xp)
+        first = first + _square(one, xp) if known is None else known
     return difference, first, second
 
 
 def square(a: Array) -> Array:
     """|a|^2 of each row, (image,) float64, from (image, unit)."""
     xp = namespace(a)
-    return xp.astype(xp.linalg.vector_norm(computable(a, xp), axis=1), xp.float64) ** 2
+    return _square(computable(a, xp), xp)
+
+
+def _square(a: Array, xp: Any) -> Array:
+    return xp.astype(xp.linalg.vector_norm(a, axis=1), xp.float64) ** 2
 
 
 def cosine_of_squares(difference: Array, a: Array, b: Array) -> Array:

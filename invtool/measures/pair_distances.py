@@ -11,7 +11,7 @@ from typing import Self
 
 from invtool.measures.arrays import Array, computable, namespace
 
-RUN = 4096  # units of a product: 128 images of them fit the cache
+RUN = 2048  # units of a product: 128 images of them fit the cache
 
 
 class PairDistances:

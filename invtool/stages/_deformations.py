@@ -95,7 +95,8 @@ class Deformations:
         )
         wanted = torch.linalg.vector_norm(deformed - clean, dim=(1, 2, 3), keepdim=True)
         found = torch.linalg.vector_norm(noise, dim=(1, 2, 3), keepdim=True)
-        return clean + noise * (wanted / found)
+        noised: Tensor = clean + noise * (wanted / found)
+        return noised
 
     def _read(self, part: slice) -> Tensor:
         pixels = torch.from_numpy(self.subject.images.image[self.subject.index[part]])

@@ -3,20 +3,17 @@ one of each deformed, for all layers of ResNet-18 at 224 px.
 
 Bare passes find their images normalized, in memory, in the batches that the command takes. `opened`
 is what it takes to make the network and list its layers, which the command does first, and is part
-of its seconds. Memory is the highest that the process held, of the command and of the passes, each
-in a process of its own: the responses of all layers to 128 images are 1.3 GB.
+of its seconds. Memory is the highest that the process held beyond what it held before, of the command
+and of the passes: the responses of all layers to 128 images are 1.3 GB.
 """
 
-import multiprocessing
-import resource
 import tempfile
-from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
 import torch
 from bench_shifts import NETWORK, SIDE, TARGET, TOLD, forward, opening, photographs
-from measure import Spread, Table, in_turns, main
+from measure import Spread, Table, in_turns, main, memory, peak_memory
 
 from invtool.config import Deform
 from invtool.models import networks, references
@@ -31,10 +28,6 @@ def measured(quick: bool) -> list[Table]:
         source = str(photographs(Path(folder) / "photos.h5", count))
         works = {
             "deform, all layers": (2, Deform(models=(NETWORK,), data=source, **TOLD)),
-            "deform, euclidean": (
-                2,
-                Deform(models=(NETWORK,), data=source, distance="euclidean", **TOLD),
-            ),
             "deform --noise": (3, Deform(models=(NETWORK,), data=source, noise=True, **TOLD)),
             "deform --draws 3": (4, Deform(models=(NETWORK,), data=source, draws=3, **TOLD)),
         }
@@ -51,9 +44,8 @@ def row(
     network = networks.load(
         references.parse(NETWORK), untrained=True, size=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3
     )
-    size = _devices.batch_size(
-        None, [max(network.layers, key=lambda layer: prod(layer.shape))], torch.device("cpu")
-    )
+    largest = max(deform.representations(network, config.layers), key=lambda x: prod(x.shape))
+    size = _devices.batch_size(None, [largest], torch.device("cpu"))
     shown = network.prepared(torch.rand(count, 3, SIDE, SIDE) * 255)
     seconds = in_turns(
         {
@@ -64,7 +56,9 @@ def row(
         turns,
     )
     ratio: Spread = seconds["command"] / (seconds["forward"] + seconds["opened"])
-    bare = memory(forward, network, shown, size)
+    before = memory()
+    held = peak_memory(lambda: forward(network, shown, size)) - before
+    kept = peak_memory(lambda: deform.run(config, [Path("-")], target, "h5")) - before
     return {
         "command": name,
         "passes": passes,
@@ -74,21 +68,9 @@ def row(
         "command / (forward + opened)": ratio,
         "target": TARGET,
         "met": "yes" if ratio.median <= TARGET else "no",
-        "memory, MiB": memory(deform.run, config, [Path("-")], target, "h5"),
-        "of the passes": bare,
+        "memory, MB": kept / 1e6,
+        "of a pass, MB": held / 1e6,
     }
-
-
-def memory(work: Callable[..., object], *arguments: object) -> int:
-    """Highest resident memory of a new process that does the work, in MiB."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_highest, (work, arguments))
-
-
-def _highest(work: Callable[..., object], arguments: tuple[object, ...]) -> int:
-    work(*arguments)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 if __name__ == "__main__":
