@@ -210,19 +210,18 @@ def _part(
     corners = [first * (side - 1) * side + second * (side - 1) for first, second in CORNERS]
     spatial = matrices.shape[-2:] == (2, 3)
     colors = stage.colors() if not spatial else None
-    size = (
-        displacement(matrices, *stage.shape[1:])
-        if colors is None
-        else [float(color_change(matrix, colors)) for matrix in matrices]
-    )
+    if colors is None:
+        size = list(displacement(matrices, *stage.shape[1:]))
+    else:
+        size = [float(color_change(matrix, colors)) for matrix in matrices]
     return Part(
-        gridded(matrices),
+        gridded(list(matrices)),
         gridded([answer.right.mean() for answer in answers]),
         gridded([answer.probability.mean() for answer in answers]),
         gridded([answer.prediction for answer in answers]),
         gridded([answer.softmax for answer in answers]),
         np.stack([stage.pictures(**given[number]) for number in corners]),
-        gridded(list(size)),
+        gridded(size),
     )
 
 
@@ -274,7 +273,9 @@ def reach(stage: Stage, config: Itn, way: Path, own: Array) -> Reached:
     limit = config.share * own.mean()
     for step, value in enumerate(magnitude):
         if step and way.most:
-            right[step] = stage.answers(**{way.part: way.at(float(value))}).right
+            matrix = way.at(float(value))
+            space, color = (matrix, None) if way.part == SPACE else (None, matrix)
+            right[step] = stage.answers(space=space, color=color).right
         count = np.array([right[step].sum()])
         if not way.most or wilson_interval(count, np.array([len(own)]))[0, 1] < limit:
             break

@@ -77,11 +77,13 @@ def _part(out: hdf5.Writer, stage: Stage, name: str, starts: Sequence[Start], li
         values = spatial_parts(matrix, *stage.shape[1:])
         out.array("space_parts", values, (*dims, "space_part"), long_name="what the matrix does")
     else:
-        values = np.stack([color_parts(m) for m in matrix.reshape(-1, *matrix.shape[-2:])]).reshape(
-            *matrix.shape[:3], len(COLOR_PARTS), stage.shape[0]
+        values = color_parts(matrix)
+        out.array(
+            "color_parts",
+            values,
+            (*dims, "color_part", "channel"),
+            long_name="what the matrix does",
         )
-        axes = (*dims, "color_part", "channel")
-        out.array("color_parts", values, axes, long_name="what the matrix does")
     for field, more, long_name in (
         ("size", (), "what the matrix amounts to"),
         ("accuracy", (), f"top-1 accuracy on held-out images, {other} at 0"),
@@ -95,9 +97,9 @@ def _part(out: hdf5.Writer, stage: Stage, name: str, starts: Sequence[Start], li
         units = unit_of(name) if field == "size" else "1"
         out.array(f"{name}_{field}", values, (*dims, *more), units=units, long_name=long_name)
     pictures = np.stack([part.pictures for part in parts])
-    axes = ("seed", "corner", "example", "channel", "height", "width")
+    shown = ("seed", "corner", "example", "channel", "height", "width")
     long_name = f"examples at the corners of {LETTERS[name]}, clipped"
-    out.array(f"{name}_picture", pictures, axes, long_name=long_name)
+    out.array(f"{name}_picture", pictures, shown, long_name=long_name)
     kept = np.stack([_kept(part.accuracy, limit) for part in parts])
     long_name = f"largest value of each number of {LETTERS[name]}, the other 0, with accuracy kept"
     out.array(f"{name}_k_kept", kept, ("seed", "number"), long_name=long_name)

@@ -196,12 +196,9 @@ def reach(config: Plot, results: Sequence[Result]) -> Picture:
             ]
             for name, look, single in (("single", SINGLE, True), ("learned", LEARNED, False)):
                 points = [
-                    Point(
-                        _named(held, n),
-                        float(held["boundary"][n]),
-                        *map(float, held["boundary_interval"][n]),
-                    )
+                    Point(_named(held, n), held["boundary"][n], low, high)
                     for n in inside
+                    for low, high in [held["boundary_interval"][n].tolist()]
                     if (held["path_seed"][n] < 0) == single
                 ]
                 lines.append(

@@ -111,7 +111,7 @@ def train(
         )
         kept = accuracy >= wanted
         optimizer.zero_grad(set_to_none=True)
-        (magnitude if kept else classification).backward()  # type: ignore[no-untyped-call]
+        (magnitude if kept else classification).backward()
         optimizer.step()
         if number == 0:
             _nudge(held, random)
