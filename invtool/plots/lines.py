@@ -177,5 +177,8 @@ def _scale(ax: Axes, panel: Plane) -> None:
         return
     at = ax.transData.transform([(place, 0) for place in places])[:, 0]
     apart = APART * (max(at) - min(at))
-    kept = [i for i, x in enumerate(at) if i == 0 or min(abs(x - at[:i])) >= apart]
+    kept: list[int] = []
+    for i, x in enumerate(at):
+        if all(abs(x - at[other]) >= apart for other in kept):
+            kept.append(i)
     ax.set_xticks([places[i] for i in kept], [f"{places[i]:g}" for i in kept], minor=False)
