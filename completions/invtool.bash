@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness itn bias plot inspect verify demo --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -23,17 +23,19 @@ _invtool() {
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output --limit --seed --download --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     train)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -n|--network) _invtool_words "blocks alexnet resnet18 resnet20-cifar torchvision: timm: py:"; return ;;
+        --limit)  return ;;
+        --init-smooth)  return ;;
         --pool)  return ;;
         --antialias)  return ;;
         --seen)  return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
@@ -47,28 +49,29 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
         --checkpoint-every)  return ;;
+        --checkpoint-at)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --size)  return ;;
         --limit)  return ;;
         --seed)  return ;;
         -f|--format) _invtool_words "table json csv"; return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed";
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform -d --data --size --limit --seed --field --list -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform";
       _invtool_files;
       ;;
     activations)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --dtype) _invtool_words "float32 float16"; return ;;
         --weights) _invtool_files; return ;;
@@ -90,8 +93,8 @@ _invtool() {
     evaluate)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --embed)  return ;;
         --fill) _invtool_words "inpaint black edge mean"; return ;;
         --tta)  return ;;
@@ -111,13 +114,13 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --embed --fill --tta --group -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     ablate)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau-grid)  return ;;
         --cost)  return ;;
@@ -140,9 +143,9 @@ _invtool() {
       ;;
     calibrate)
       case $prev in
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --below)  return ;;
         --step)  return ;;
         --most)  return ;;
@@ -166,8 +169,8 @@ _invtool() {
     sweep)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --with)  return ;;
         --keep)  return ;;
         --examples)  return ;;
@@ -187,7 +190,7 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -t --transform --with --all --keep --examples --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     invariance)
       case $prev in
@@ -195,8 +198,8 @@ _invtool() {
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --tau)  return ;;
         --resamples)  return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
         --mean)  return ;;
@@ -212,12 +215,12 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --tau --tau-grid --rectify --resamples -d --data -t --transform --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision -f --format --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     jagged)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         --preset) _invtool_words "paper authors-script"; return ;;
         --protocol) _invtool_words "embed scale crop frames"; return ;;
         --direction) _invtool_words "vertical horizontal diagonal"; return ;;
@@ -247,12 +250,12 @@ _invtool() {
         --threads)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data --preset --protocol --direction --fill --object --range --step --top --target --aspect --area --boxes --examples --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
-      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     shiftable)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder:"; _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --protocol) _invtool_words "embed scale"; return ;;
         --direction) _invtool_words "vertical horizontal diagonal"; return ;;
@@ -280,6 +283,85 @@ _invtool() {
       if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --protocol --direction --fill --object --range --step --share --threshold --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_files;
       ;;
+    deform)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        -l|--layer) _invtool_words "all penultimate"; return ;;
+        --draws)  return ;;
+        --grid)  return ;;
+        --pixels)  return ;;
+        --border) _invtool_words "edge reflect zeros"; return ;;
+        --distance) _invtool_words "cosine euclidean"; return ;;
+        --worst-layer)  return ;;
+        --restarts)  return ;;
+        --steps)  return ;;
+        --resamples)  return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
+      ;;
+    smoothness)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -l|--layer) _invtool_words "all penultimate"; return ;;
+        --law) _invtool_words "auto truncated-normal normal uniform"; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -l --layer --law -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
+    itn)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        --report) _invtool_files; return ;;
+        -f|--format) _invtool_words "auto table json csv h5"; return ;;
+        --log) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        --color-weight)  return ;;
+        --hidden)  return ;;
+        --learning-rate)  return ;;
+        --steps)  return ;;
+        --train-batch)  return ;;
+        --vectors)  return ;;
+        --seeds)  return ;;
+        --slack)  return ;;
+        --gate) _invtool_words "set batch"; return ;;
+        --held-out)  return ;;
+        --share)  return ;;
+        --grid)  return ;;
+        --reach)  return ;;
+        --examples)  return ;;
+        --resamples)  return ;;
+        --weights) _invtool_files; return ;;
+        --size)  return ;;
+        --mean)  return ;;
+        --std)  return ;;
+        --pool)  return ;;
+        --antialias)  return ;;
+        --limit)  return ;;
+        --seed)  return ;;
+        --device) _invtool_words "auto cpu cuda mps"; return ;;
+        --batch-size) _invtool_words "auto"; return ;;
+        --precision) _invtool_words "auto fp32 bf16"; return ;;
+        --threads)  return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output --report -f --format --log -d --data --color-weight --hidden --learning-rate --steps --train-batch --vectors --seeds --slack --gate --keep-scale --held-out --share --grid --reach --examples --resamples --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_files;
+      ;;
     bias)
       case $prev in
         -o|--output) _invtool_files; return ;;
@@ -296,7 +378,7 @@ _invtool() {
     plot)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums curves overview heat"; return ;;
+        -k|--kind) _invtool_words "auto layers seen transforms active depth trend tau correlation accuracy matrix quadrants ablation calibration bias embedded map jaggedness moving sums deformation worst smoothness trajectory curves overview heat losses classification corners reach"; return ;;
         -l|--layer) _invtool_words "all penultimate"; return ;;
         --group) _invtool_words "auto all seen unseen"; return ;;
         -c|--category)  return ;;
@@ -326,7 +408,7 @@ _invtool() {
     demo)
       case $prev in
         -o|--output) _invtool_files; return ;;
-        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed"; return ;;
+        -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi

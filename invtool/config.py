@@ -34,6 +34,10 @@ class Train:
     precision: str = "auto"
     threads: int | None = None  # None: all cores
     checkpoint_every: float = 60.0  # seconds
+    checkpoint_at: str = ""  # steps after which a model file is kept, as 0,10,100, or log
+    random_labels: bool = False  # of the training images, in place of their own
+    limit: int | None = None  # training images, spread over the categories
+    init_smooth: float = 0.0  # pixels: sigma of a Gaussian over each filter at initialization
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,9 @@ class Transform:
     transforms: tuple[str, ...] = ()  # specs; more than one only for a contact sheet
     sources: tuple[str, ...] = ("-",)  # image files, folders of them, or one images file
     data: str = ""  # spec, instead of sources
-    form: str = "h5"  # h5, folder or sheet
+    form: str = "h5"  # h5, folder or sheet; pdf, png or svg of the vector field
     size: int | None = None  # pixels; None: as they are
-    limit: int | None = None  # images, spread evenly; None: all, 8 of a sheet
+    limit: int | None = None  # images, spread evenly; None: all, 8 of a sheet or of vector fields
     seed: int = 0  # of random transforms
 
 
@@ -116,6 +120,26 @@ class Sweep(Subject):
 
 
 @dataclass(frozen=True)
+class Itn(Subject):
+    color_weight: float = 1.0  # c_theta
+    hidden: int = 32  # units of each controller
+    learning_rate: float = 0.001
+    steps: int = 1000
+    train_batch: int = 32  # images a step
+    vectors: int = 256  # unit vectors a step
+    seeds: int = 1  # starts
+    slack: float = 0.0  # of accuracy, that a batch may fall below the network's own
+    gate: str = "set"  # or batch: whose own accuracy that is
+    keep_scale: bool = False
+    held_out: float = 0.5  # share of the images that only measure
+    share: float = 0.9  # of the network's own accuracy, that is to be kept
+    grid: int = 5  # values of each of k, 0 to 1
+    reach: int = 16  # magnitudes at which a transformation is tried
+    examples: int = 4  # images that are kept transformed
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
+@dataclass(frozen=True)
 class Moved(Subject):
     """How an image moves before a network: what such commands have in common."""
 
@@ -149,6 +173,24 @@ class Shiftable(Moved):
     resamples: int = 1000  # of the images, for intervals; 0: none
 
 
+@dataclass(frozen=True)
+class Deform(Subject):
+    models: tuple[str, ...] = ("-",)
+    layers: tuple[str, ...] = ("all",)
+    limit: int | None = 128  # images, as many as the paper's
+    draws: int = 1  # deformations of each image
+    grid: int | None = None  # control points a side; None: 3, of 128 px and more 5
+    pixels: float | None = None  # bound of a point's displacement; None: 2, of 128 px and more 10
+    border: str = "edge"  # what lies beyond the image; or reflect, zeros
+    distance: str = "cosine"  # or euclidean
+    noise: bool = False  # also noise of the same norm
+    worst: bool = False  # also the worst deformation within the bound
+    worst_layers: tuple[str, ...] = ()  # whose distance it makes large; empty: the last one
+    restarts: int = 3  # ascents to it
+    steps: int = 20  # of each ascent
+    resamples: int = 1000  # of the images, for intervals; 0: none
+
+
 # What the names of --preset stand for, where that is not the default.
 PRESETS: dict[str, dict[str, object]] = {
     "paper": {},
@@ -174,6 +216,13 @@ class Bias:
     correction: str = "holm"  # for the number of categories: holm, bonferroni, fdr or none
     corners: str = "auto"  # edges, from-0 or from-1; auto goes by the format
     faulty: str = "refuse"  # or skip, clip: boxes outside their image or of no size
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    models: tuple[str, ...] = ("-",)  # files, or folders of checkpoints
+    layers: tuple[str, ...] = ("all",)
+    law: str = "auto"  # of the initial weights; auto: what the network's metadata say
 
 
 @dataclass(frozen=True)

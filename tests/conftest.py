@@ -5,7 +5,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,52 @@ def write_shiftability(path: Path) -> Path:
     return path
 
 
+def write_deformation(path: Path, seeds: int = 2) -> Path:
+    """Two draws for three images, the worst ones of the last layer, and the noise beside them."""
+    rng = np.random.default_rng(0)
+    draws, images, layers, points = 2, 3, ["input", "conv1", "fc"], 4
+    shape = (seeds, len(layers))
+    median = 0.5 + rng.random(shape)
+    distance = rng.random((seeds, draws, images, len(layers)))
+    found = distance.mean((1, 2)) / median
+    only_last = np.array([np.nan, np.nan, 1.0])
+    around = np.array([0.5, 1.5])
+    by_layer, bounds = ("seed", "layer"), ("seed", "layer", "bound")
+    with hdf5.create(path, "deformation", STEPS[:1]) as out:
+        told = {"data": "photos.h5", "distance": "cosine", "grid": 2, "pixels": 2.0}
+        for name, value in {**told, "border": "zeros", "restarts": 2, "steps": 10}.items():
+            out.attribute(name, value)
+        out.array("network", [f"{n}.st" for n in range(seeds)], ("seed",))
+        out.array("label", ["blocks, photos.h5"] * seeds, ("seed",))
+        out.array("step", np.full(seeds, -1), ("seed",))
+        out.array("trained", np.ones(seeds, np.uint8), ("seed",))
+        out.array("layer", layers, ("layer",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        out.array("axis", ["vertical", "horizontal"], ("axis",))
+        out.array("index", np.arange(images), ("image",))
+        for name, value in (("", found), ("relative", found / 2), ("worst", 2 * found * only_last)):
+            out.array(name or "sensitivity", value, by_layer)
+            interval = f"{name}_interval".lstrip("_")
+            out.array(interval, value[..., None] * around, bounds)
+        out.array("median", median, by_layer)
+        out.array("distance", distance, ("seed", "draw", "image", "layer"))
+        out.array("noise_distance", 2 * distance, ("seed", "draw", "image", "layer"))
+        moved = rng.uniform(-2, 2, (draws, images, points, 2))
+        out.array("displacement", moved, ("draw", "image", "point", "axis"), units="px")
+        worst = 2 * distance.mean(1) * only_last
+        out.array("worst_distance", worst, ("seed", "image", "layer"))
+        moved = rng.choice([-2.0, 2.0], (seeds, images, len(layers), points, 2))
+        out.array(
+            "worst_displacement",
+            moved * only_last[:, None, None],
+            ("seed", "image", "layer", "point", "axis"),
+            units="px",
+        )
+        transfer = np.repeat((1.5 * found * only_last)[:, None], seeds, axis=1)
+        out.array("transfer", transfer, ("seed", "seed_of", "layer"))
+    return path
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> Path:
@@ -322,6 +368,34 @@ def write_bias(path: Path, boxes: int = 30) -> Path:
     return path
 
 
+def write_smoothness(path: Path, steps: Sequence[int] = (-1, -1), **changes: Any) -> Path:
+    """Networks of three convolutions, of which the last is 1x1; the second network lacks one."""
+    networks, layers = len(steps), ["conv1", "conv2", "shortcut"]
+    initial = np.tile([1.857, 1.857, 0.0], (networks, 1))
+    deviation = np.tile([0.05, 0.01, 0.0], (networks, 1))
+    found = initial - 0.1 * np.arange(networks)[:, None] * (initial > 0)
+    kernel = np.tile([[3, 3], [3, 3], [1, 1]], (networks, 1, 1))
+    filters = np.tile([48, 256, 64], (networks, 1))
+    if networks > 1:
+        for values in (initial, deviation, found):
+            values[1, 1] = np.nan
+        kernel[1, 1] = filters[1, 1] = 0
+    two = ("network", "layer")
+    told = {"label": ["blocks, photos.h5"] * networks, "total_variation": found, **changes}
+    with hdf5.create(path, "smoothness", STEPS[:1]) as out:
+        out.array("network", [f"{n}.st" for n in range(networks)], two[:1])
+        out.array("label", told["label"], two[:1])
+        out.array("step", np.array(steps), two[:1])
+        out.array("layer", layers, two[1:])
+        out.array("axis", ["height", "width"], ("axis",))
+        out.array("kernel", kernel, (*two, "axis"), units="px")
+        out.array("filters", filters, two)
+        out.array("total_variation", told["total_variation"], two)
+        out.array("initial", initial, two)
+        out.array("initial_deviation", deviation, two)
+    return path
+
+
 def write_sweep(
     path: Path, transforms: int = 1, networks: int = 0, *, grid: bool = False, seed: int = 0
 ) -> Path:
@@ -352,7 +426,7 @@ def write_sweep(
             top = f"transforms/{name}/" if len(names) > 1 else ""
             magnitude = np.arange(-2, 3 + number) * 15.0
             sizes["magnitude"] = len(magnitude)
-            told = {"units": "1", "long_name": "degrees of rotate"}
+            told = {"units": "degrees", "long_name": "degrees of rotate"}
             out.array(f"{top}magnitude", magnitude, ("magnitude",), **told)
             out.array(f"{top}identity", 0.0, ())
             if grid:
@@ -391,6 +465,54 @@ def write_sweep(
     return path
 
 
+def write_itn(path: Path) -> Path:
+    """Two starts on a grid of three by three."""
+    rng = np.random.default_rng(0)
+    grid = ("seed", "k", "k_second")
+    with hdf5.create(path, "itn", STEPS[:1]) as out:
+        for name, value in {"share": 0.9, "own_accuracy": 0.75, "categories": CATEGORIES}.items():
+            out.attribute(name, value)
+        out.array("seed", [0, 1], ("seed",))
+        out.array("label", np.arange(8) % 4, ("image",))
+        out.array("index", np.arange(8), ("image",))
+        for name in ("classification_loss", "batch_accuracy"):
+            out.array(name, rng.random((2, 40)), ("seed", "step"))
+        out.array("magnitude_loss", -rng.random((2, 40)), ("seed", "step"))
+        out.array("kept", np.ones((2, 40), np.uint8), ("seed", "step"))
+        out.array("k", np.linspace(0, 1, 3), ("k",))
+        out.array("corner", ["0/0", "1/0", "0/1", "1/1"], ("corner",))
+        out.array("example", [0, 1], ("example",))
+        pixels = ("channel", "height", "width")
+        image = rng.integers(0, 256, (2, 3, 8, 8), dtype=np.uint8)
+        out.array("example_image", image, ("example", *pixels))
+        for part, shape in (("space", (2, 3)), ("color", (3, 4))):
+            rows = (*grid, f"{part}_row", f"{part}_column")
+            out.array(f"{part}_matrix", rng.random((2, 3, 3, *shape)), rows)
+            for name in ("size", "accuracy", "probability"):
+                out.array(f"{part}_{name}", rng.random((2, 3, 3)), grid)
+            out.array(f"{part}_prediction", rng.integers(0, 4, (2, 3, 3, 8)), (*grid, "image"))
+            softmax = rng.dirichlet(np.ones(4), (2, 3, 3, 2))
+            out.array(f"{part}_softmax", softmax, (*grid, "example", "category"))
+            out.array(f"{part}_k_kept", rng.random((2, 2)), ("seed", "number"))
+            shown = rng.integers(0, 256, (2, 4, 2, 3, 8, 8), dtype=np.uint8)
+            out.array(f"{part}_picture", shown, ("seed", "corner", "example", *pixels))
+        out.array("space_parts", rng.random((2, 3, 3, 6)), (*grid, "space_part"))
+        out.array("color_parts", rng.random((2, 3, 3, 3, 3)), (*grid, "color_part", "channel"))
+        out.array("both_accuracy", rng.random((2, 4)), ("seed", "corner"))
+        names = ["shift right", "learned k1=1,1", "brighter"]
+        out.array("path", names, ("path",))
+        out.array("path_part", ["space", "space", "color"], ("path",))
+        out.array("path_seed", [-1, 1, -1], ("path",))
+        out.array("path_magnitude", np.tile(np.arange(4.0), (3, 1)), ("path", "magnitude"))
+        out.array("path_accuracy", rng.random((3, 4)), ("path", "magnitude"))
+        out.array("boundary", np.array([2.5, 1.5, 3.0]), ("path",))
+        out.array("bound", ["lower", "upper"], ("bound",))
+        ends = np.array([[2.0, 3.0], [1.0, 2.0], [2.0, 3.0]])
+        out.array("boundary_interval", ends, ("path", "bound"))
+        out.array("boundary_found", np.ones(3, np.uint8), ("path",))
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "images": write_images,
     "activations": write_activations,
@@ -400,6 +522,9 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "calibration": write_calibration,
     "jaggedness": write_jaggedness,
     "shiftability": write_shiftability,
+    "smoothness": write_smoothness,
     "bias": write_bias,
+    "deformation": write_deformation,
     "sweep": write_sweep,
+    "itn": write_itn,
 }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from invtool.errors import UsageError
 from invtool.models.architectures import ARCHITECTURES, build
 from invtool.models.architectures.alexnet import lateral_normalization
-from invtool.models.architectures.blocks import DOWNSAMPLING, LARGE, Subsample
+from invtool.models.architectures.blocks import DOWNSAMPLING, Subsample
 from invtool.models.architectures.resnet20_cifar import Block
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -73,9 +73,10 @@ def test_options_follow_a_name() -> None:
     }
     assert narrow.fc.in_features == 64 and narrow.block1.conv1.out_channels == 8
     for text, why in [
-        ("blocks:depth=3", "network blocks: no option 'depth'; it has filters, downsampling"),
+        ("blocks:depth=3", "network blocks: no option 'depth'; it has structure, filters"),
         ("blocks:filters=0", "filters=0 is wrong; an integer from 1 is wanted"),
         ("blocks:downsampling=", "downsampling= is wrong; a name is wanted"),
+        ("blocks:structure=huge", "structure 'huge' is none of small, large"),
         ("resnet18:filters=8", "no option 'filters'; it has none"),
         ("block:filters=8", "no network 'block', nearest is 'blocks'"),
     ]:
@@ -94,8 +95,14 @@ def test_small_blocks_are_the_papers() -> None:
 
 
 def test_large_blocks_are_the_papers() -> None:
-    network = build("blocks", {"categories": 10, "height": 64, "width": 64, "blocks": LARGE})
-    assert sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) == 13
+    narrow = build("blocks:structure=large,filters=8,downsampling=strided", {"categories": 10})
+    wide = [8] * 2 + [16] * 2 + [32] * 3 + [64] * 6  # an eighth of the paper's
+    convolutions = [k for k in narrow.modules() if isinstance(k, nn.Conv2d)]
+    assert [k.out_channels for k in convolutions if k.kernel_size == (3, 3)] == wide
+    assert [k.out_channels for k in convolutions if k.kernel_size == (2, 2)] == [8, 16, 32, 64, 64]
+    with torch.device("meta"):
+        paper = build("blocks:structure=large", {"categories": 10})
+    assert (paper.block1.conv1.out_channels, paper.fc.in_features) == (64, 512)
 
 
 @pytest.mark.parametrize("key", ["block1.conv2", "block4.conv2", "fc"])

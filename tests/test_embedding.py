@@ -38,6 +38,14 @@ def test_inpainting_is_repeated_normalized_convolution(height, width, margin, se
     assert np.abs(filled - transcription(image, margin)).max() < 1e-9
 
 
+def test_far_from_the_object_too_where_few_modes_of_its_border_are_left():
+    image = np.random.default_rng(0).random((17, 8)) * 255
+    wanted = transcription(image, 94)
+    for dtype, most in ((torch.float64, 1e-9), (torch.float32, 1e-3)):
+        filled = inpainted(torch.tensor(image, dtype=dtype)[None, None], 94)[0, 0].numpy()
+        assert np.abs(filled - wanted).max() < most
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 20), st.integers(0, 19), st.floats(-3, 3))
 def test_inpainting_is_linear_keeps_constants_and_the_object(size, margin, factor):

@@ -33,6 +33,8 @@ LAYERS = {
     "ablation": {},
     "evaluation": {},
     "calibration": {},
+    "deformation": {},
+    "smoothness": {},
     "bias": {},
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
@@ -43,7 +45,10 @@ LEAVES = {
     "invariance": "invariance",
     "shiftability": "global_sum",
 }
-PIXELS = ("strength", "position", "subsampling")
+PIXELS = (
+    *("strength", "position", "subsampling", "kernel"),
+    *("displacement", "worst_displacement"),
+)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -58,7 +63,8 @@ def test_xarray_opens_every_group_with_named_dimensions_and_units(
             assert data.variables
             assert not any(str(dim).startswith("phony") for dim in data.sizes)
             units = {name: array.attrs["units"] for name, array in data.variables.items()}
-            assert units == {name: "px" if name in PIXELS else "1" for name in units}
+            told = {"magnitude": "degrees"} | dict.fromkeys(PIXELS, "px")
+            assert units == {name: told.get(name, "1") for name in units}
     for layer, dims in LAYERS[kind].items():
         with xarray.open_dataset(path, engine="h5netcdf", group=f"layers/{layer}") as data:
             assert data[LEAVES[kind]].dims == dims

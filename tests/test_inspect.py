@@ -34,9 +34,9 @@ def test_every_array_of_the_kind_is_listed_with_its_meaning(kind: str, tmp_path:
             assert f"\n  {array.path}  " in told
     assert all(len(a["dims"]) == len(a["shape"]) for a in what["arrays"])
     units = {a["name"]: a["units"] for a in what["arrays"]}
-    assert units == {
-        name: "px" if name in ("strength", "position", "subsampling") else "1" for name in units
-    }
+    pixels = {"strength", "position", "subsampling", "kernel", "displacement", "worst_displacement"}
+    told = {"magnitude": "degrees"} | dict.fromkeys(pixels, "px")
+    assert units == {name: told.get(name, "1") for name in units}
     assert all(a["long_name"] for a in what["arrays"])
 
 

@@ -616,6 +616,8 @@ def test_what_moves_is_drawn_in_every_form(
         assert "Protocol: embed 1" in told["caption"]
     else:
         assert "Protocol:" in text
+        if form == "text":
+            assert ("\n1 px\n" in text) == (kind == "depth")  # where the subsampling begins
 
 
 def test_a_film_is_of_the_example_that_is_asked_for(tmp_path: Path, invtool: Runner) -> None:

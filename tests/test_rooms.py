@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "transforms": {"transforms"},
     "files": FILES,
     "models": {"models", *FILES},
-    "data": {"data", *FILES},
+    "data": {"data", "transforms", *FILES},
     "plots": {"plots", *FILES},
     "training": {"training", "models", "data", "transforms", *FILES},
     "stages": {"stages", "config", *BELOW},

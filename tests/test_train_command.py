@@ -29,6 +29,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (top / "full").mkdir()
         (top / "full" / "seen0-seed0.st").touch()
         (top / "unfinished.checkpoint.st").touch()
+        (top / "old.steps").mkdir()
+        (top / "old.steps" / "step-000001.st").touch()
+        (top / "mixed.steps").mkdir()
+        (top / "mixed.steps" / "notes.txt").touch()
         yield top
 
 
@@ -78,7 +82,7 @@ def names(folder: Path) -> set[str]:
         ("--seen 1 --seen 1 -t blur", 2, "--seen 1 1 names a count twice"),
         ("-d oblong.h5 -t rot90 --seen 1", 1, "rot90 changes the size of the images of oblong.h5"),
         ("--seen -1", 2, "invalid value for '--seen'"),
-        ("--epochs 0", 2, "invalid value for '--epochs'"),
+        ("--epochs -1", 2, "invalid value for '--epochs'"),
         ("--recipe slow", 2, "invalid value for '--recipe'"),
         ("--device gpu", 2, "no device 'gpu'; use auto, cpu, cuda, cuda:N or mps"),
         ("--device meta", 2, "no device 'meta'"),
@@ -94,6 +98,16 @@ def names(folder: Path) -> set[str]:
         ("--seeds 2 -o -", 2, "-: several networks need a folder"),
         ("--seeds 2 -o full", 2, "full holds seen0-seed0.st already; pass --resume to go on"),
         ("--seeds 2 -o nowhere/x", 2, "there is no folder"),
+        ("--checkpoint-at 1,x", 2, "--checkpoint-at 1,x: steps joined by commas, or log, are"),
+        ("--checkpoint-at 1,,2", 2, "--checkpoint-at 1,,2: steps joined by commas"),
+        ("--checkpoint-at 0,5", 2, "--checkpoint-at 5: the training has 4 steps"),
+        ("--checkpoint-at log -o -", 2, "-o -: --checkpoint-at keeps files beside the model"),
+        ("--checkpoint-at log -o /dev/null", 2, "-o /dev/null: --checkpoint-at keeps files"),
+        ("-o old.st", 2, "old.steps exists; pass --overwrite to replace it"),
+        ("-o mixed.st --overwrite", 1, "mixed.steps/notes.txt is no step of a training; move it"),
+        ("--init-smooth nan", 2, "--init-smooth nan: pixels from 0 are wanted"),
+        ("--epochs 0 --search", 2, "--search trains; --epochs 0 is the network at initialization"),
+        ("--random-labels --search", 2, "of which random labels tell nothing"),
     ],
 )
 def test_refused_in_one_sentence_with_nothing_left(

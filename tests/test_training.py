@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ import torch
 from small import quadrants, room, write_set
 
 from invtool.config import Train
+from invtool.data.random_labels import random_labels
+from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
 from invtool.files import models
 from invtool.models.architectures import build
-from invtool.models.networks import Network
+from invtool.models.networks import Network, load
 from invtool.models.normalization import PER_IMAGE
+from invtool.models.references import parse as parse_reference
 from invtool.stages import train
 from invtool.training.draws import Draws
 from invtool.training.loop import Trainer, TrainingImages
@@ -230,8 +234,12 @@ PLACES = {
     "mid-epoch": lambda: nth(loop.Trainer, "_step", 7, KILL),
     "last step": lambda: nth(loop.Trainer, "_step", 12, KILL, True),
     "between line and checkpoint": lambda: nth(stage._Run, "_after_epoch", 2, KILL),
-    "half a checkpoint": lambda: half_written(3),
-    "half a model": lambda: half_written(5),
+    "half a checkpoint": lambda: half_written(6),
+    "half a step": lambda: half_written(7),
+    "half a model": lambda: half_written(11),
+    "before the first step is kept": lambda: nth(stage._Run, "_keep", 1, KILL),
+    "between step and checkpoint": lambda: nth(stage._Run, "_keep", 6, KILL, True),
+    "before the checkpoint goes": lambda: nth(stage._Run, "_settle_steps", 1, KILL, True),
     "before tidying": lambda: nth(stage._Run, "tidy", 1, KILL),
     "between networks": lambda: nth(stage._Run, "__init__", 2, KILL),
     "second network": lambda: nth(loop.Trainer, "_step", 17, KILL),
@@ -264,7 +272,7 @@ for case in json.load(sys.stdin):
 '''
 LINE = (
     "train -d small.h5 -n py:nets:make -t white-noise --seen 2 --epochs 3 --batch-size 8 --threads 1"
-    " --checkpoint-every {every} -o {target}"
+    " --checkpoint-at log --checkpoint-every {every} -o {target}"
 )
 CASES = [
     ("after the first checkpoint", 60, -9),
@@ -274,7 +282,11 @@ CASES = [
     ("last step", 0, -9),
     ("between line and checkpoint", 0, -9),
     ("half a checkpoint", 60, -9),
+    ("half a step", 60, -9),
     ("half a model", 60, -9),
+    ("before the first step is kept", 60, -9),
+    ("between step and checkpoint", 0, -9),
+    ("before the checkpoint goes", 0, -9),
     ("before tidying", 60, -9),
     ("SIGTERM", 0, 143),
     ("SIGINT", 0, 130),
@@ -366,7 +378,17 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
         for path in target.parent.glob(f"*{target.stem}.*")
         if path.stem.split(".")[0] == str(number)
     }
-    assert left == {f"{number}.st", f"{number}.jsonl"}
+    assert left == {f"{number}.st", f"{number}.jsonl", f"{number}.steps"}
+    assert_same_steps(target.with_suffix(".steps"), folder / "x" / "w.steps")
+
+
+def assert_same_steps(one: Path, other: Path) -> None:
+    names = [sorted(path.name for path in kept.iterdir()) for kept in (one, other)]
+    assert names[0] == names[1] == [f"step-{step:06d}.st" for step in (0, 1, 2, 4, 8, 12)]
+    for name in names[0]:
+        first, second = weights(one / name), weights(other / name)
+        assert all((second[key] == values).all() for key, values in first.items())
+        assert models.read_metadata(one / name)["step"] == int(name[5:11])
 
 
 def test_the_file_of_a_resumed_run_names_the_command_that_began_it(
@@ -384,13 +406,108 @@ def test_a_stopped_run_of_several_networks(number: int, folder: Path, stopped: A
     target = folder / "x" / f"several{number}"
     assert stopped[f"x/several{number}"] == [SEVERAL[number][1], 0]
     names = sorted(path.name for path in target.iterdir() if not path.name.startswith("."))
-    assert names == sorted(f"seen{k}-seed0{s}" for k in (2, 3) for s in (".st", ".jsonl"))
+    assert names == sorted(f"seen{k}-seed0{s}" for k in (2, 3) for s in (".st", ".jsonl", ".steps"))
     for name in names:
         if name.endswith(".st"):
             whole, again = weights(folder / "x" / "whole" / name), weights(target / name)
             assert all((again[key] == values).all() for key, values in whole.items())
+        elif name.endswith(".steps"):
+            assert_same_steps(target / name, folder / "x" / "whole" / name)
         else:
             assert lines(target / name) == lines(folder / "x" / "whole" / name)
+
+
+def test_steps_are_models_of_the_way_and_change_nothing(folder: Path, stopped: Any) -> None:
+    model, kept = weights(folder / "x" / "w.st"), folder / "x" / "w.steps"
+    first = build("py:nets:make", {"categories": 4, "channels": 3, "height": 8, "width": 8}, seed=0)
+    for step, wanted in ((0, first.state_dict()), (12, model)):
+        found = weights(kept / f"step-{step:06d}.st")
+        assert found.keys() == wanted.keys()
+        assert all((found[name] == np.asarray(value)).all() for name, value in wanted.items())
+    told = train.told(folder / "x" / "w.st")
+    assert told is not None
+    train.run(replace(told, checkpoint_at=""), folder / "plain.st")
+    plain = weights(folder / "plain.st")
+    assert all((plain[name] == value).all() for name, value in model.items())
+    network = load(parse_reference(str(kept / "step-000004.st")))
+    assert network.categories and network.metadata["step"] == 4
+
+
+def test_steps_of_a_model_that_is_replaced_go(folder: Path) -> None:
+    for at, left in (("0,3", [0, 3]), ("1", [1]), ("", None)):
+        train.run(replace(TINY, epochs=1, checkpoint_at=at), folder / "steps.st")
+        kept = folder / "steps.steps"
+        names = None if left is None else [f"step-{step:06d}.st" for step in left]
+        assert (sorted(path.name for path in kept.iterdir()) if kept.exists() else None) == names
+    assert not list(folder.glob("steps.checkpoint*"))
+
+
+# --- what else it may be told
+
+
+def test_the_network_at_initialization_is_what_untrained_gives_again(folder: Path) -> None:
+    for sigma in (0.0, 1.5):
+        config = replace(TINY, epochs=0, seed=3, init_smooth=sigma, checkpoint_at="log")
+        train.run(config, folder / "first.st")
+        train.run(replace(TINY, epochs=1, seed=3, init_smooth=sigma), folder / "trained.st")
+        first = weights(folder / "first.st")
+        network = load(parse_reference(str(folder / "trained.st")), untrained=True, seed=3)
+        for name, value in network.module.state_dict().items():
+            np.testing.assert_array_equal(first[name], value)
+        assert models.read_metadata(folder / "first.st").get("init_smooth", 0) == sigma
+        assert (folder / "first.jsonl").read_text() == ""
+        assert [p.name for p in (folder / "first.steps").iterdir()] == ["step-000000.st"]
+
+
+def test_random_labels_are_memorized_and_tell_nothing_of_test_images(folder: Path) -> None:
+    config = replace(TINY, network="py:nets:flat", random_labels=True, limit=16, epochs=40)
+    (row,) = train.run(config, folder / "memory.st")
+    told = models.read_metadata(folder / "memory.st")
+    assert told["random_labels"] == {"seed": 0}
+    memorized = told["training_accuracy"]["none"]["all"]
+    assert row["training, random labels"] == memorized > 0.8
+    last = json.loads((folder / "memory.jsonl").read_text().splitlines()[-1])
+    assert last["accuracy"] > 0.6 and last["test"]["none"]["all"] < 0.6
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_random_label_belongs_to_seed_and_image(
+    folder: Path, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[tuple[int, int], dict[int, int]] = {}
+
+    def keep(self: Trainer, image: Any, *rest: Any, real: Any = Trainer._step) -> Any:
+        numbers, labels = self.images.index[image].tolist(), self.images.label[image].tolist()
+        pairs = shown.setdefault((self.draws.seed, self.batch), {})
+        for number, label in zip(numbers, labels, strict=True):
+            assert pairs.setdefault(number, label) == label  # whatever step or epoch shows it
+        return real(self, image, *rest)
+
+    monkeypatch.setattr(Trainer, "_step", keep)
+    for seed, batch in ((0, 8), (0, 3), (1, 8)):
+        config = replace(TINY, seed=seed, batch_size=batch, random_labels=True, limit=limit)
+        train.run(config, folder / "random.st")
+    one, other, another = shown[0, 8], shown[0, 3], shown[1, 8]
+    drawn = random_labels(32, 4, seed=0)
+    assert all(label == drawn[number] for number, label in {**one, **other}.items())
+    assert any(another[number] != one[number] for number in one.keys() & another.keys())
+    assert limit is None or len(one) <= limit
+    own = open_data("small.h5").label
+    assert any(own[number] != label for number, label in one.items())
+
+
+def test_fewer_images_are_spread_over_the_categories(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    made = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer, "__init__", lambda self, *rest: (made(self, *rest), seen.append(self))[0]
+    )
+    train.run(replace(TINY, limit=12), folder / "few.st")
+    (found,) = seen
+    assert np.bincount(found.images.label.numpy()).tolist() == [3, 3, 3, 3]
+    assert found.steps_per_epoch == 1 and found.images.index.numpy().max() > 12
 
 
 def test_stopped_before_the_first_checkpoint(folder: Path, stopped: Any) -> None:

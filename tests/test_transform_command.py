@@ -1,6 +1,7 @@
 """`invtool transform`: what goes in, what comes out, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from invtool.cli._app import run as invtool_main
 from invtool.config import Transform
 from invtool.errors import InvtoolError
 from invtool.files import hdf5
-from invtool.plots import sheet
+from invtool.plots import deformed, sheet
 from invtool.stages import transform
 from invtool.transforms import TRANSFORMS, Spec, parse
+from invtool.transforms.deformation import control_points, drawn, field, warp
 
 
 def write_photo(path, width=30, height=20, seed=0, mode="RGB"):
@@ -225,7 +227,7 @@ def test_a_sheet_has_a_row_an_image_and_a_column_a_transform(tmp_path, monkeypat
         ["rotate", "degrees 30"],
     ]
     assert drawn["rows"][:2] == ["ann/00", "bob/01"]
-    assert [len(line) for line in drawn["cells"]] == [4] * transform.SHEET_ROWS
+    assert [len(line) for line in drawn["cells"]] == [4] * transform.PICTURE_ROWS
     with hdf5.open(source) as file:
         first = file.array("image")[0]
     np.testing.assert_array_equal(drawn["cells"][0][0], first.transpose(1, 2, 0))
@@ -235,6 +237,61 @@ def test_a_sheet_has_a_row_an_image_and_a_column_a_transform(tmp_path, monkeypat
     np.testing.assert_array_equal(drawn["cells"][0][1], expected)
     with Image.open(tmp_path / "out.png") as page:
         assert page.format == "PNG"
+
+
+# --- vector fields -------------------------------------------------------------------------------
+
+
+def test_arrows_lead_from_where_a_pixel_is_read_to_where_it_is_shown():
+    image = parse("none")(planes(np.random.default_rng(0).integers(0, 256, (40, 30, 3))))
+    moved = drawn(image, grid=3, pixels=4, seed=2)
+    smooth = field(moved, 40, 30)
+    before, after = (
+        transform.displayed(each[0].numpy(), Spec()) for each in (image, warp(image, smooth))
+    )
+    point = control_points(3, 40, 30).numpy()
+    panel = deformed.Deformed("a", before, after, point, moved[0].numpy(), smooth[0].numpy())
+    axes = deformed.draw([panel, panel]).axes
+    assert len(axes) == 8
+    for ax, tips, shifts in (
+        (axes[0], point, moved[0].numpy()),
+        *((ax, None, smooth[0].numpy()) for ax in axes[1:3]),
+    ):
+        (arrows,) = ax.collections
+        tail = arrows.get_offsets()[:, ::-1]
+        tip = tail + np.stack((arrows.V, arrows.U), axis=1)
+        if tips is None:
+            tips = tip.round()
+            shifts = shifts[tuple(tips.astype(int).T)]
+            assert len(np.unique(tips, axis=0)) == len(tips) > 100
+        np.testing.assert_allclose(tip, tips, atol=1e-5)
+        np.testing.assert_allclose(tail, tips + shifts, atol=1e-5)
+    over, result = (ax.images[0].get_array() for ax in axes[2:4])
+    np.testing.assert_array_equal(over, before)
+    np.testing.assert_array_equal(result, after)
+
+
+def test_a_field_is_drawn_in_each_form_and_twice_alike(tmp_path, photos):
+    config = Transform(transforms=("deform:grid=3",), sources=(str(photos / "cats"),), form="svg")
+    for name in ("a.svg", "b.svg"):
+        transform.run(config, tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    drawn_text = (tmp_path / "a.svg").read_text()
+    assert "deform:grid=3,pixels=auto,border=edge, seed 0." in drawn_text
+    assert all(f">{name}<" in drawn_text for name in "ab")
+    transform.run(replace(config, form="pdf", limit=1), tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_field_goes_by_its_suffix_and_says_how_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_photo(tmp_path / "a.png", mode="L")
+    args = ["transform", "deform", "a.png", "--field", "-o", "f.PNG"]
+    monkeypatch.setattr("sys.argv", ["invtool", *args])
+    assert invtool_main(args) == 0
+    with Image.open("f.PNG") as file:
+        assert file.width == round(4 * 200 * deformed.PANEL)
+        assert file.text["Description"] == "invtool transform deform a.png --field -o f.PNG"
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -264,8 +321,22 @@ def refused(tmp_path, monkeypatch, capfd):
         (["blur:sigma=-2", "in.h5", "-o", "out.h5"], 2, "is within 0 to 64 px, not -2"),
         (["blur", "in.h5", "-t", "rot9", "-o", "out.png"], 2, "did you mean 'rot90'?"),
         (["blur", "in.h5", "-o", "out.tga"], 2, "unknown suffix '.tga'; use .h5, .nc, .png"),
-        (["all", "in.h5", "-o", "out.h5"], 2, "21 transforms make a sheet; use -o FILE.png"),
+        (["all", "in.h5", "-o", "out.h5"], 2, "22 transforms make a sheet; use -o FILE.png"),
         (["blur", "in.h5", "-t", "rot90", "-o", "out.h5"], 2, "2 transforms make a sheet"),
+        (["blur", "in.h5", "--field", "-o", "f.png"], 2, "one deform, as deform:grid=4, not blur"),
+        (["deform", "-t", "blur", "--field", "-o", "f.png"], 2, "grid=4, not deform, blur"),
+        (["deform+deform", "in.h5", "--field", "-o", "f.svg"], 2, "not deform+deform"),
+        (["deform:gird=3", "in.h5", "--field", "-o", "f.svg"], 2, "no parameter 'gird'; it has"),
+        (
+            ["deform", "in.h5", "--field", "-o", "f.h5"],
+            2,
+            "f.h5: --field draws a picture; use .pdf",
+        ),
+        (
+            ["deform", "in.h5", "--field", "-o", "f"],
+            2,
+            "f: --field draws a picture; use .pdf, .png",
+        ),
         (["blur", "in.h5", "-o", "in.h5"], 2, "in.h5 exists; pass --overwrite to replace it"),
         (["blur", "in.h5", "-o", "full"], 2, "full is not empty; pass --overwrite"),
         (["blur", "in.h5", "-o", "no/where"], 2, "no/where: there is no folder"),

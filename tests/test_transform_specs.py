@@ -45,8 +45,8 @@ def test_an_entry_matches_its_function(entry):
         if isinstance(parameter, Choice):
             assert parameter.default in parameter.words
             continue
-        assert parameter.low <= parameter.default <= parameter.high
         assert parameter.unit
+        assert parameter.default == "auto" or parameter.low <= parameter.default <= parameter.high
     if entry.strength:
         strength = entry.strength_parameter
         start, stop, count = map(float, entry.sweep.split(":"))
@@ -98,6 +98,8 @@ def test_what_calibration_raises_and_by_how_much():
         ("scale-x:factor=-1", "scale-x:factor=-1"),
         ("embed", "embed:size=0.45,fill=inpaint"),
         ("embed : fill = black", "embed:size=0.45,fill=black"),
+        ("deform", "deform:grid=auto,pixels=auto,border=edge"),
+        ("deform:grid=5,pixels=10", "deform:grid=5,pixels=10,border=edge"),
     ],
 )
 def test_the_canonical_text(text, canonical):
@@ -105,12 +107,17 @@ def test_the_canonical_text(text, canonical):
     assert parse(canonical) == parse(text)
 
 
+def numbers(parameter):
+    kind = st.integers if parameter.whole else st.floats
+    allowed = kind(parameter.low, parameter.high).filter(lambda value: value != parameter.singular)
+    number = allowed.map(repr)
+    return number | st.just("auto") if parameter.default == "auto" else number
+
+
 def steps():
     def values(entry):
         known = {
-            p.name: st.sampled_from(p.words)
-            if isinstance(p, Choice)
-            else st.floats(p.low, p.high).filter(lambda value, p=p: value != p.singular).map(repr)
+            p.name: st.sampled_from(p.words) if isinstance(p, Choice) else numbers(p)
             for p in entry.parameters
         }
         return st.fixed_dictionaries(known).map(lambda given: (entry.name, given))
@@ -155,6 +162,11 @@ def test_every_spec_round_trips(chain):
             "border of 'translate-x' is zeros, edge or reflect, not 'wrap'",
         ),
         ("salt-pepper:share=1.5", "share of 'salt-pepper' is within 0 to 1, not 1.5"),
+        ("deform:grid=2.5", "grid of 'deform' is a whole number, 2 to 16 points or auto, not 2.5"),
+        ("deform:grid=inf", "grid of 'deform' is a whole number, 2 to 16 points or auto, not inf"),
+        ("deform:grid=1", "grid of 'deform' is within 2 to 16 points or auto, not 1"),
+        ("deform:pixels=far", "pixels of 'deform' is a number, 0 to 1024 px or auto, not 'far'"),
+        ("blur:sigma=auto", "sigma of 'blur' is a number, 0 to 64 px, not 'auto'"),
         ("blur:3", "'3' is no setting of 'blur'; write sigma=VALUE"),
         ("blur:", "write sigma=VALUE"),
         ("blur:sigma=1,sigma=2", "'blur:sigma=1,sigma=2' gives a parameter of 'blur' twice"),

@@ -33,6 +33,9 @@ COMMANDS = {
         "invariance": "Measure how invariant each neuron is to a transform.",
         "jagged": "Measure how often the answer changes as an image moves by one pixel.",
         "shiftable": "Measure how often the sum of a feature map changes as the image moves.",
+        "deform": "Measure how far smooth deformations move the response of every layer.",
+        "smoothness": "Measure how smooth each layer's filters are, beside their initial value.",
+        "itn": "Learn which affine transformations a network is invariant to.",
         "bias": "Test whether positions and sizes of objects are uniform in photographs.",
     },
     "Look": {

@@ -22,8 +22,11 @@ invtool evaluate net.st --embed 8:32:4 | invtool plot -o figure8.pdf
 invtool plot bias.h5 --category all --category 'dog*' -o figure5.pdf
 invtool plot jagged.h5 -o figure2.pdf
 invtool plot jagged.h5 --example 2 -o moving.gif
+invtool plot itn.h5 --kind corners -o figure5.png
 invtool plot sweep.h5 --category 'orange*' -o curves.pdf
-invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg"""
+invtool plot shiftable.h5 cured.h5 --kind sums --layer layer4 -o sums.svg
+invtool plot untrained.h5 trained.h5 --kind deformation -o figure3.pdf
+invtool smoothness model.steps | invtool plot -o trajectory.pdf"""
 
 PICTURES = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
 MOVING = {".gif": "gif", ".mp4": "mp4"}
@@ -37,8 +40,8 @@ def main(
         typer.Argument(
             metavar="FILE...",
             show_default=False,
-            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, sweep or "
-            "activations files; '-' (the default) is standard input.",
+            help="Invariance, evaluation, ablation, calibration, bias, jaggedness, shiftability, deformation, "
+            "smoothness, sweep, itn or activations files; '-' (the default) is standard input.",
         ),
     ] = None,
     output: Output = STDIO,
@@ -64,21 +67,31 @@ def main(
             "jaggedness",
             "moving",
             "sums",
+            "deformation",
+            "worst",
+            "smoothness",
+            "trajectory",
             "curves",
             "overview",
             "heat",
+            "losses",
+            "classification",
+            "corners",
+            "reach",
         ],
         typer.Option(
             "--kind",
             "-k",
             metavar="KIND",
             help="layers, seen, transforms, active, depth, trend, tau, correlation, accuracy, matrix, "
-            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, curves, overview or "
-            "heat; auto goes "
+            "quadrants, ablation, calibration, bias, embedded, map, jaggedness, moving, sums, deformation, "
+            "worst, smoothness, trajectory, curves, overview, heat, losses, classification, corners or "
+            "reach; auto goes "
             "by the files: seen where they differ in it, else layers; of evaluation, embedded where that "
             "is all there is, matrix where there is more than one of anything; of jaggedness, map of one "
-            "network, else jaggedness; of shiftability, depth; of sweep, curves of one transform and network, heat "
-            "of two magnitudes, else overview.",
+            "network, else jaggedness; of shiftability, depth; of deformation and smoothness, trajectory where "
+            "there are checkpoints of several steps; of sweep, curves of one transform and network, heat "
+            "of two magnitudes, else overview; of itn, reach.",
         ),
     ] = "auto",
     layer: Annotated[
@@ -116,7 +129,8 @@ def main(
             min=1,
             metavar="N",
             show_default="1",
-            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all.",
+            help="Which image: of moving, of those whose frames are kept, most jagged first; of sums, of all; "
+            "of classification and corners, of those that are kept.",
         ),
     ] = None,
     format: Annotated[
@@ -170,7 +184,15 @@ def main(
     Of jaggedness files, probabilities as images move, a row an image, beside the curves of single
     images (map), one image beside its curve (moving), or the measures by network or size of the
     object (jaggedness). Of shiftability files, the steps at which sums of feature maps change, by
-    layer (depth), or the sums of the strongest maps of a layer (sums).
+    layer (depth), or the sums of the strongest maps of a layer (sums). Of itn files, how far each
+    transformation goes (reach), both losses (losses), answers against k (classification), and pictures
+    at the corners of k (corners).
+
+    Of deformation files, sensitivity by layer, untrained networks beside trained ones (deformation),
+    or the worst deformation beside the average one (worst); of smoothness files, total variation by
+    layer beside its initial value (smoothness); of both, a line a layer against the training step
+    (trajectory). Networks of one recipe are one line in a band of 2 standard deviations. A file of
+    several networks has a panel of its own.
 
     Of sweep files, the mean softmax of the highest answers by magnitude, a panel a category, with
     images along it (curves), accuracy by magnitude, a panel a transform and a line a network

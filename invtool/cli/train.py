@@ -27,6 +27,10 @@ invtool train --seen 0 --seen 50 --seen 100 --seeds 3 --transform rot180 -o netw
 invtool train --data cifar10.h5 --network resnet18 --epochs 30 -o plain.st
 invtool train --data folder:photos,size=64 --network alexnet --recipe paper --seen 20 -t thinning
 invtool train --data cifar10.h5 --network resnet18 --antialias blur -o shiftable.st
+invtool train -d cifar10.h5 -n blocks:downsampling=strided --checkpoint-at log -o strided.st
+invtool train -d cifar10.h5 --random-labels --limit 5000 --epochs 100 -o memorized.st
+invtool train -d deformed:source=mnist,strength=3 -o strength3.st
+invtool train -d cifar10.h5 --init-smooth 1 --epochs 0 -o smooth.st
 invtool train --search --seen 20 --transform blur
 invtool train --search --search-rates 0.03,0.1,0.3 --search-decays 0,0.0005 -o searched.st
 invtool train --resume -o model.st"""
@@ -51,7 +55,7 @@ def main(
             "--data",
             "-d",
             metavar="SPEC",
-            help="Training and test images: faces, objects, cifar10, ..., folder:PATH or an images file.",
+            help="Training and test images: faces, objects, cifar10, ..., folder:PATH, deformed:source=SPEC (see invtool data) or an images file.",
         ),
     ] = Train.data,
     network: Annotated[
@@ -60,9 +64,34 @@ def main(
             "--network",
             "-n",
             metavar="NAME",
-            help="blocks (blocks:filters=16 is narrower), alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
+            help="blocks (options structure, filters, downsampling), alexnet, resnet18, torchvision:NAME, timm:NAME or py:MODULE:CALLABLE.",
         ),
     ] = Train.network,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default="all",
+            help="Train on N images, spread evenly over the categories.",
+        ),
+    ] = Train.limit,
+    random_labels: Annotated[
+        bool,
+        typer.Option(
+            "--random-labels",
+            help="Train on labels drawn at random, each image's once and for all.",
+        ),
+    ] = Train.random_labels,
+    init_smooth: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SIGMA",
+            show_default="0, as they are",
+            help="Smooth the filters at initialization by a Gaussian of SIGMA pixels, and keep their norms.",
+        ),
+    ] = Train.init_smooth,
     pool: Pool = Train.pool,
     antialias: Antialias = Train.antialias,
     seen: Annotated[
@@ -95,10 +124,10 @@ def main(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=0,
             metavar="N",
             show_default="14; paper 45",
-            help="Passes over as many images as there are for training.",
+            help="Passes over as many images as there are for training; 0 writes the network at initialization.",
         ),
     ] = Train.epochs,
     batch_size: Annotated[
@@ -149,6 +178,14 @@ def main(
         float,
         typer.Option(min=0, metavar="S", help="Seconds between checkpoints within an epoch."),
     ] = Train.checkpoint_every,
+    checkpoint_at: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...",
+            show_default="none",
+            help="Steps after which a model file is kept in model.steps/, as 0,10,100; log: 0, 1, 2, 4, ... and the last.",
+        ),
+    ] = Train.checkpoint_at,
     resume: Annotated[
         bool,
         typer.Option(
@@ -172,6 +209,20 @@ def main(
     averages (avgK), or pools at every position and is blurred (blurK); a strided convolution is
     computed at every position and blurred as it comes out, before batch norm and ReLU. The model
     records it, and every command opens it so; its parameters are those of the network without.
+
+    blocks:structure=large has five blocks and not four, filters=N has N filters in the first block and
+    the others in proportion, downsampling is max-pool, average-pool, subsample, strided or
+    strided-relu; as blocks:structure=large,filters=16,downsampling=strided.
+
+    --checkpoint-at keeps whole model files of the way there, as model.steps/step-000100.st, which
+    every command opens as a model; step 0 is the network at initialization, and until model.st is
+    whole they lie in model.checkpoint.steps/. Each of several networks has a folder of its own.
+
+    --random-labels draws the label of each training image uniformly, by the seed and the image's
+    number, so that a network can only memorize them. What tells whether it has is the accuracy on
+    the training images with these labels: the log has it for each epoch, as the images were shown,
+    the table and the model for the network as it came out. Test images keep their own labels, on
+    which accuracy is at chance. Memorizing wants more epochs, or fewer images (--limit).
 
     --search holds out a tenth of each category's training images, chosen by the seed, and trains
     every combination of learning rate and weight decay on the others; never on test images. After
@@ -203,6 +254,10 @@ def main(
         precision=precision,
         threads=threads,
         checkpoint_every=checkpoint_every,
+        checkpoint_at=checkpoint_at,
+        random_labels=random_labels,
+        limit=limit,
+        init_smooth=init_smooth,
     )
     several = len(config.seen) * seeds > 1
     target = output or Path("models" if several else "model.st")

@@ -8,16 +8,18 @@ from invtool.cli._options import STDIO, NoProvenance, Output, Overwrite, Quiet, 
 from invtool.config import Transform
 from invtool.errors import UsageError
 from invtool.files import messages, streams
-from invtool.transforms import TRANSFORMS
+from invtool.transforms import FROM_FILES, TRANSFORMS
 
 EXAMPLES = """\
 invtool transform --list
 invtool transform blur:sigma=3 photos/ -o blurred/
 invtool transform high-pass cat.jpg dog.jpg -t white-noise -t rot90 -o sheet.png
 invtool transform all --data faces --limit 4 -o all.png
+invtool transform deform:grid=4,pixels=10 cat.jpg --field -o field.pdf
 invtool data objects | invtool transform grayscale+white-noise:sigma=50 --seed 3 -o noisy.h5"""
 
 FORMS = {".h5": "h5", ".nc": "h5", ".png": "sheet"}
+DRAWINGS = {".pdf": "pdf", ".png": "png", ".svg": "svg"}
 
 
 def main(
@@ -68,11 +70,17 @@ def main(
         typer.Option(
             min=1,
             metavar="N",
-            show_default="all; 8 on a sheet",
+            show_default="all; 8 in a picture",
             help="Use N images, spread evenly over the set.",
         ),
     ] = Transform.limit,
     seed: Seed = Transform.seed,
+    field: Annotated[
+        bool,
+        typer.Option(
+            "--field", help="Draw the vector field of a deformation over each image instead."
+        ),
+    ] = False,
     listing: Annotated[
         bool, typer.Option("--list", help="List the transforms and their parameters, and exit.")
     ] = False,
@@ -87,8 +95,9 @@ def main(
 
     The suffix of -o says what is made: .h5 an images file, float32 and not clipped; .png one sheet
     that shows each image beside its transforms; no suffix a folder of PNG files; a pipe gets an
-    images file. PNG clips to 0..255, and shows what filters make, which is signed, with 0 as
-    mid-gray and the largest magnitude of each image as black or white. Noise belongs to the seed
+    images file. --field draws a deformation as .png, .pdf or .svg. PNG clips to 0..255, and shows
+    what filters make, which is signed, with 0 as mid-gray and the largest magnitude of each image
+    as black or white. Noise belongs to the seed
     and the image's number in its set, so a --limit or another order does not change it. What lies
     outside the image is black to what moves it, unless border=edge or border=reflect says other.
     """
@@ -99,7 +108,7 @@ def main(
         transforms=_specs(spec, further or []),
         sources=() if data else tuple(map(str, sources or [STDIO])),
         data=data,
-        form=_form(output),
+        form=_drawing(output) if field else _form(output),
         size=size,
         limit=limit,
         seed=seed,
@@ -114,7 +123,7 @@ def _list(output: Path, form: str, overwrite: bool) -> None:
     streams.check(None, output, overwrite=overwrite, binary=False)
     from invtool.files import tables
 
-    rows = [row for entry in TRANSFORMS.values() for row in entry.rows()]
+    rows = [row for entry in (TRANSFORMS | FROM_FILES).values() for row in entry.rows()]
     with streams.writing(output) as target:
         tables.write(target, rows, form, [])
 
@@ -138,11 +147,22 @@ def _form(output: Path) -> str:
     return FORMS[output.suffix.lower()]
 
 
+def _drawing(output: Path) -> str:
+    """pdf, png or svg: by suffix; a stream takes png."""
+    if output == STDIO or (output.exists() and not output.is_file()):
+        return "png"
+    if output.suffix.lower() not in DRAWINGS:
+        raise UsageError(f"{output}: --field draws a picture; use {', '.join(DRAWINGS)}")
+    return DRAWINGS[output.suffix.lower()]
+
+
 def _check(config: Transform, sources: Sequence[Path], output: Path, overwrite: bool) -> None:
     from invtool.stages import _refusals
 
     _refusals.transforms(config.transforms)
-    if len(config.transforms) > 1 and config.form != "sheet":
+    if config.form in DRAWINGS.values():
+        _refusals.field(config.transforms)
+    elif len(config.transforms) > 1 and config.form != "sheet":
         raise UsageError(f"{len(config.transforms)} transforms make a sheet; use -o FILE.png")
     if config.data and sources:
         raise UsageError(f"--data {config.data} and {sources[0]}: one or the other")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invtool.data import embedded, folders, torchvision_sets
+from invtool.data import deformed, embedded, folders, torchvision_sets
 from invtool.data.sets import MOST_CATEGORIES, TEST, UNNAMED, ImageSet
 from invtool.data.specs import DOWNLOADED, EMBEDDED, DataSpec, parse
 from invtool.errors import InvtoolError
@@ -28,6 +28,10 @@ def open_data(spec: DataSpec | str, *, download: bool = False) -> ImageSet:
         return embedded.draw_set(told)
     if told.name in DOWNLOADED:
         return torchvision_sets.read(told, download=download)
+    if told.deformation:
+        return deformed.draw(
+            told, told.deformation, open_data(told.deformation.source, download=download)
+        )
     opener: dict[str, Callable[[DataSpec], ImageSet]] = {"folder": folders.read, "file": _read_file}
     return opener[told.name](told)
 

@@ -1,4 +1,4 @@
-"""The grammar of data specs: `NAME[:key=value,...]`, `folder:PATH[,key=value...]`, or a path.
+"""The grammar of data specs: `NAME[:key=value,...]`, `folder:PATH[,key=value...]`, `deformed:source=SPEC[,...]`, or a path.
 
 Parsing needs no numpy and no torch, so that a wrong spec is refused at once.
 """
@@ -6,9 +6,11 @@ Parsing needs no numpy and no torch, so that a wrong spec is refused at once.
 import os
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 
 from invtool.errors import InvtoolError, UsageError
+from invtool.transforms.registry import BORDERS
 
 EMBEDDED = ("faces", "objects")
 DOWNLOADED = ("cifar10", "cifar100", "mnist", "fashion-mnist", "omniglot", "imagenet")
@@ -26,6 +28,27 @@ FOLDER_OPTIONS = {
     "crop": (0, 8),  # pixels of a central square, after the resize; 0: all
     "numbered": (0, 0),  # 1: folders, or files without any, begin with their category's number
 }
+DEFORMED = "deformed"
+BORDER = "edge"  # unless told, as the transform deform has it
+DEFORMED_OPTIONS = {
+    "classes": (10, 1),
+    "train": (1000, 1),  # images a class
+    "test": (200, 1),  # images a class
+    "grid": (3, 2),  # control points a side
+    "seed": (0, 0),
+}
+
+
+@dataclass(frozen=True)
+class Deformation:
+    """What a set of deformed images is made of, and how, besides its options.
+
+    strength: pixels, the largest displacement of a control point along each axis
+    """
+
+    source: "DataSpec"
+    strength: float
+    border: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +58,7 @@ class DataSpec:
     name: str
     path: str = ""
     options: dict[str, int] = field(default_factory=dict)
+    deformation: Deformation | None = None  # where the name is `deformed`
 
     def __str__(self) -> str:
         """The shortest spec that means the same."""
@@ -42,6 +66,11 @@ class DataSpec:
         told = [f"{k}={v}" for k, v in sorted(self.options.items()) if v != known[k][0]]
         if self.name == "file":
             return self.path
+        if self.deformation:
+            border = self.deformation.border
+            told += [f"border={border}"] if border != BORDER else []
+            made = [f"source={self.deformation.source}", f"strength={self.deformation.strength:g}"]
+            return f"{self.name}:" + ",".join(made + told)
         head = f"folder:{self.path}" if self.name == "folder" else self.name
         return (
             head + ("," if self.name == "folder" and told else ":" if told else "") + ",".join(told)
@@ -54,6 +83,8 @@ def parse(text: str, *, seed: int | None = None) -> DataSpec:
     if head == "folder" and colon:
         path, rest = _folder(rest)
         return DataSpec("folder", path, _read_options("folder", rest, seed))
+    if head == DEFORMED:
+        return _deformed(rest, seed)
     if head in EMBEDDED + DOWNLOADED:
         return DataSpec(head, "", _read_options(head, rest, seed))
     if text and Path(text).is_dir():  # no text at all is the current folder to Path
@@ -62,8 +93,9 @@ def parse(text: str, *, seed: int | None = None) -> DataSpec:
         return DataSpec("file", text, {})
     if "/" in text or "." in text:
         raise InvtoolError(f"{text}: no such file or folder")
-    near = get_close_matches(head, EMBEDDED + DOWNLOADED, 1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(EMBEDDED + DOWNLOADED)}"
+    known = (*EMBEDDED, *DOWNLOADED, DEFORMED)
+    near = get_close_matches(head, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     raise UsageError(f"no data set {head!r}; {hint} (or folder:PATH, or an images HDF5 file)")
 
 
@@ -77,9 +109,40 @@ def _folder(text: str) -> tuple[str, str]:
     raise InvtoolError(f"folder:{parts[0]}: no such folder")
 
 
+def _deformed(text: str, seed: int | None) -> DataSpec:
+    told = dict(part.partition("=")[::2] for part in filter(None, text.split(",")))
+    source, strength = told.pop("source", ""), told.pop("strength", "")
+    border = told.pop("border", BORDER)
+    if not source or "=" in source:
+        raise UsageError(
+            f"data set {DEFORMED}: source={source} is wrong; a data set without options is wanted, "
+            "as source=mnist, or an images file (see invtool data)"
+        )
+    if border not in BORDERS:
+        raise UsageError(f"data set {DEFORMED}: border={border} is none of {', '.join(BORDERS)}")
+    rest = ",".join(f"{key}={value}" for key, value in told.items())
+    options = _read_options(DEFORMED, rest, seed)
+    deformation = Deformation(parse(source), _pixels(strength), border)
+    return DataSpec(DEFORMED, "", options, deformation)
+
+
+def _pixels(text: str) -> float:
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = inf
+    if not 0 <= strength < inf:
+        raise UsageError(
+            f"data set {DEFORMED}: strength={text} is wrong; pixels from 0 are wanted, as strength=3"
+        )
+    return strength
+
+
 def _options(name: str) -> dict[str, tuple[int, int]]:
     if name == "folder":
         return FOLDER_OPTIONS
+    if name == DEFORMED:
+        return DEFORMED_OPTIONS
     return EMBEDDED_OPTIONS if name in EMBEDDED else READ_OPTIONS
 
 

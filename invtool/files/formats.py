@@ -48,8 +48,21 @@ ATTRIBUTES = {
     "limit": "Accuracy that was to be fallen under (calibration).",
     "protocol": "embed, scale, crop or frames (jaggedness, shiftability).",
     "protocol_text": "The whole protocol, in words (jaggedness, shiftability).",
-    "share": "Of its mean, by which a sum had to change (shiftability).",
+    "share": "Of its mean, by which a sum had to change (shiftability); of the accuracy, to be kept (itn).",
+    "own_accuracy": "Top-1 accuracy on the images that measure, untransformed (itn).",
+    "training_accuracy": "The same on the images that controllers were trained on (itn).",
+    "training_images": "How many those are (itn).",
+    "keep_scale": "1 where spatial matrices were kept from changing areas (itn).",
+    "color_weight": "c_theta (itn).",
+    "gate": "Whose accuracy a batch was held to: set or batch (itn).",
+    "slack": "Accuracy that a batch might lack (itn).",
     "threshold": "Of the layer's highest response, that a map had to pass (shiftability).",
+    "distance": "cosine or euclidean (deformation).",
+    "grid": "Control points along each side (deformation).",
+    "pixels": "Bound of their displacement in each direction, in pixels (deformation).",
+    "border": "What lies beyond the image: zeros, edge or reflect (deformation).",
+    "restarts": "Ascents to each worst deformation (deformation).",
+    "steps": "Steps of each ascent (deformation).",
     "preset": "The preset that it started from (jaggedness).",
     "top": "k of the top k (jaggedness).",
     "target": "Which class was followed: label, first or each (jaggedness).",
@@ -86,12 +99,28 @@ MODEL = {  # metadata, each value JSON text
 MODEL_OPTIONAL = {
     "pool": "Filter before the pooling layers of the architecture subsample, as `avg6` or `blur3`.",
     "antialias": "Filter before its strided convolutions and slices subsample, as `blur3`.",
+    "init_smooth": "Standard deviation in pixels of the Gaussian that smoothed its filters at initialization.",
     "accuracy": "An object: top-1 accuracy of all, seen and unseen categories, by condition.",
     "run": "An object: every setting of train.",
+    "random_labels": "An object: training images had labels drawn at random by this seed; test images have their own.",
+    "training_accuracy": "As accuracy, of the training images with their random labels.",
+    "step": "Steps of training that the network has had, where the file is a checkpoint on the way.",
     "search": "An object: how learning rate and weight decay were found on held-out training images: rule, number of "
     "images held_out and of all training images, seen categories and seed of the network; trials, the best first, "
     "with learning_rate, weight_decay, epochs run, accuracy and loss on held-out images (null: diverged), and status "
     "best, finished, stopped or diverged.",
+}
+
+CONTROLLERS = "controllers"  # kind of file
+CONTROLLERS_TOLD = {  # metadata of what itn wrote, likewise
+    "starts": "How many starts it holds; the tensors of each are named by its number, from 0.",
+    "seeds": "List of their seeds.",
+    "keep_scale": "Whether spatial matrices are divided so that no area grows or shrinks.",
+    "input": "An object: channels, height, width of the images that it was trained on.",
+    "model": "The network that it was trained on.",
+    "data": "Spec of the images.",
+    "accuracy": "An object: the network's own, and the lowest of each start by space and by color.",
+    "run": "An object: every setting of itn.",
 }
 
 WORDS = Values("text", "OS")
@@ -717,6 +746,103 @@ KINDS: dict[str, tuple[Array, ...]] = {
             POSITIVE,
         ),
     ),
+    "deformation": (
+        Array("network", ("seed",), "Networks: files, or names of architectures.", WORDS),
+        Array(
+            "label",
+            ("seed",),
+            "What each network is, in words that the seeds of one recipe share.",
+            WORDS,
+        ),
+        Array("step", ("seed",), "Training step of a checkpoint; -1 of a whole model.", WHOLE),
+        Array("trained", ("seed",), "0 where the weights are those of initialization.", FLAG),
+        Array("layer", ("layer",), "Names of the layers, the first `input`.", WORDS),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array("axis", ("axis",), "Axes of a displacement: vertical, horizontal.", WORDS),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT, required=False),
+        Array(
+            "sensitivity",
+            ("seed", "layer"),
+            "Mean distance of a deformed image from itself over the median distance of two images; NaN "
+            "where that is 0, or the network has no such layer.",
+            POSITIVE,
+        ),
+        Array(
+            "interval",
+            ("seed", "layer", "bound"),
+            "Its bootstrap interval, 95 %, over images; the median is taken as given.",
+            POSITIVE,
+        ),
+        Array("median", ("seed", "layer"), "Median distance of all pairs of images.", POSITIVE),
+        Array(
+            "distance",
+            ("seed", "draw", "image", "layer"),
+            "Distance of each deformed image from itself; NaN where the layer does not respond.",
+            POSITIVE,
+        ),
+        Array(
+            "displacement",
+            ("draw", "image", "point", "axis"),
+            "Displacement of each control point, in pixels, row by row of the grid.",
+            NUMBER,
+        ),
+        Array(
+            "relative",
+            ("seed", "layer"),
+            "Mean distance by deformation over that by noise of the same norm; NaN where that is 0.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "relative_interval",
+            ("seed", "layer", "bound"),
+            "Its bootstrap interval, 95 %, over images.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "noise_distance",
+            ("seed", "draw", "image", "layer"),
+            "Distance of each image from itself with such noise.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "worst",
+            ("seed", "layer"),
+            "As /sensitivity, of the worst deformations found; NaN where none were looked for.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "worst_interval",
+            ("seed", "layer", "bound"),
+            "Its bootstrap interval, 95 %, over images.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "worst_distance",
+            ("seed", "image", "layer"),
+            "Distance of each image from itself under its worst deformation for the layer.",
+            POSITIVE,
+            required=False,
+        ),
+        Array(
+            "worst_displacement",
+            ("seed", "image", "layer", "point", "axis"),
+            "Displacement of each control point in it, in pixels; NaN where none was looked for.",
+            Values("floats or NaN", "f", nan=True),
+            required=False,
+        ),
+        Array(
+            "transfer",
+            ("seed", "seed_of", "layer"),
+            "Sensitivity of a network (seed) to the deformations that are worst for another (seed_of).",
+            POSITIVE,
+            required=False,
+        ),
+    ),
     "sweep": (
         Array("transform", ("transform",), "Transforms that were swept.", WORDS),
         Array("category", ("category",), "Names of the categories that have images.", WORDS),
@@ -752,11 +878,134 @@ KINDS: dict[str, tuple[Array, ...]] = {
             transforms=True,
         ),
     ),
+    "itn": (
+        Array("seed", ("seed",), "Seed of each start.", COUNT),
+        Array("label", ("image",), "Category number of each image that measures.", CATEGORY),
+        Array("index", ("image",), "Number of the image in its data set.", COUNT),
+        Array("classification_loss", ("seed", "step"), "Cross-entropy of the batch.", POSITIVE),
+        Array("magnitude_loss", ("seed", "step"), "c_theta L_k2(color) + L_k1(space).", NUMBER),
+        Array("batch_accuracy", ("seed", "step"), "Share of it that is answered right.", TAU),
+        Array(
+            "kept",
+            ("seed", "step"),
+            "1 where that was enough to take the magnitude loss, else the classification loss.",
+            FLAG,
+        ),
+        Array("k", ("k",), "Values of each number of k1 and k2, from 0 to 1.", TAU),
+        Array("corner", ("corner",), "Corners of k1 and k2.", WORDS),
+        *(
+            Array(f"{part}_{name}", ("seed", "k", "k_second", *more), text, values)
+            for part, other, unit in (("space", "k2", "px"), ("color", "k1", "gray levels"))
+            for name, more, text, values in (
+                ("matrix", (f"{part}_row", f"{part}_column"), f"A of {part}.", NUMBER),
+                ("size", (), f"What it amounts to, in {unit}, a mean.", POSITIVE),
+                ("accuracy", (), f"Top-1 accuracy on held-out images, {other} at 0.", TAU),
+                ("probability", (), "Softmax of the true category, a mean over images.", TAU),
+                ("prediction", ("image",), "Category answered.", CATEGORY),
+                ("softmax", ("example", "category"), "Softmax of every category.", TAU),
+            )
+        ),
+        Array(
+            "space_parts",
+            ("seed", "k", "k_second", "space_part"),
+            "Shift right and down (px), rotation anticlockwise (degrees), scale x and y, shear; NaN: undefined.",
+            Values("floats or NaN", "f", nan=True),
+        ),
+        Array(
+            "color_parts",
+            ("seed", "k", "k_second", "color_part", "channel"),
+            "Gain, mixing from other channels, brightness (gray levels).",
+            NUMBER,
+        ),
+        *(
+            Array(
+                f"{part}_k_kept",
+                ("seed", "number"),
+                "Largest value of either number of k, the other 0, with accuracy kept; NaN: none.",
+                SHARE,
+            )
+            for part in ("space", "color")
+        ),
+        Array("both_accuracy", ("seed", "corner"), "Top-1 accuracy, k1 and k2 alike.", TAU),
+        Array("example", ("example",), "Place of each example among the images.", COUNT),
+        Array("example_image", ("example", "channel", "height", "width"), "As it was.", PIXEL),
+        *(
+            Array(
+                f"{part}_picture",
+                ("seed", "corner", "example", "channel", "height", "width"),
+                f"Examples at the corners of {k}, clipped to 0..255.",
+                PIXEL,
+            )
+            for part, k in (("space", "k1"), ("color", "k2"))
+        ),
+        Array("path", ("path",), "Transformations, single and learned ones.", WORDS),
+        Array("path_part", ("path",), "space (px) or color (gray levels).", WORDS),
+        Array("path_seed", ("path",), "Seed of a learned one; -1 of a single one.", WHOLE),
+        Array("path_magnitude", ("path", "magnitude"), "What they amount to.", POSITIVE),
+        Array(
+            "path_accuracy",
+            ("path", "magnitude"),
+            "Top-1 accuracy; NaN beyond where it surely fell.",
+            SHARE,
+        ),
+        Array("boundary", ("path",), "Largest magnitude with accuracy kept.", POSITIVE),
+        Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
+        Array(
+            "boundary_interval",
+            ("path", "bound"),
+            "Its bootstrap interval, 95 %, over images.",
+            POSITIVE,
+        ),
+        Array(
+            "boundary_found",
+            ("path",),
+            "0 where accuracy is kept as far as was tried, which the boundary then is.",
+            FLAG,
+        ),
+    ),
     "calibration": (
         Array("strength", ("step",), "Strength of the transform, from none upwards.", NUMBER),
         Array("accuracy", ("step",), "Top-1 accuracy on all images, 0 to 1.", SHARE),
         Array("bound", ("bound",), "Ends of an interval: lower, upper.", WORDS),
         Array("wilson", ("step", "bound"), "Wilson's interval, 95 %, over images.", SHARE),
+    ),
+    "smoothness": (
+        Array("network", ("network",), "Files of the networks.", WORDS),
+        Array(
+            "label",
+            ("network",),
+            "What each is, in words that the seeds of one recipe share.",
+            WORDS,
+        ),
+        Array("step", ("network",), "Training step of each; -1 where it is no checkpoint.", WHOLE),
+        Array("layer", ("layer",), "Names of the layers of any network.", WORDS),
+        Array("axis", ("axis",), "Axes of a kernel: height, width.", WORDS),
+        Array(
+            "kernel",
+            ("network", "layer", "axis"),
+            "Size of the layer's kernels in pixels; 0 where a network has no such layer.",
+            COUNT,
+        ),
+        Array("filters", ("network", "layer"), "Its number of filters, outputs x inputs.", COUNT),
+        Array(
+            "total_variation",
+            ("network", "layer"),
+            "Normalized total variation TV(W) / ||W||_1; NaN where a network has no such layer, or one "
+            "of zeros.",
+            POSITIVE,
+        ),
+        Array(
+            "initial",
+            ("network", "layer"),
+            "The same, expected at initialization; NaN where its law is not known.",
+            POSITIVE,
+        ),
+        Array(
+            "initial_deviation",
+            ("network", "layer"),
+            "Its standard deviation over initializations.",
+            POSITIVE,
+        ),
     ),
     "bias": (
         Array("category", ("category",), "Names of the categories.", WORDS),

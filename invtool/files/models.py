@@ -5,7 +5,8 @@ Each metadata value is JSON text. Reading the metadata needs no torch.
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from invtool.files import formats, streams
 from invtool.files.provenance import Steps, history, is_chain
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 PLAIN = ("history", "format")  # stored as they are, not as JSON
+SUFFIXES = (".st", ".safetensors")
 MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors format
+FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # as numpy reads them
 
 
 def is_model(path: Path) -> bool:
@@ -83,6 +87,31 @@ def steps_of(metadata: Mapping[str, Any]) -> Steps:
     return steps if is_chain(steps) else []
 
 
+def read_floats(path: Path, axes: int) -> Iterator[tuple[str, "NDArray[Any]"]]:
+    """Name and values of every floating-point tensor of so many axes, without torch.
+
+    The values are read from the file as they are used; bfloat16 becomes float32.
+    """
+    import numpy as np
+
+    header = read_header(path)
+    header.pop("__metadata__", None)
+    ends = [int(tensor["data_offsets"][1]) for tensor in header.values()]
+    start = path.stat().st_size - max(ends, default=0)
+    for name, tensor in header.items():
+        shape, dtype = tensor["shape"], FLOATS.get(tensor["dtype"])
+        if dtype is None or len(shape) != axes or not prod(shape):
+            continue
+        begin, end = tensor["data_offsets"]
+        if end - begin != prod(shape) * np.dtype(dtype).itemsize:
+            raise InvtoolError(f"{streams.label(path)}: tensor {name} is damaged; make it again")
+        values = np.memmap(path, dtype, "r", start + begin, tuple(shape))
+        if tensor["dtype"] == "BF16":
+            yield name, (values.astype(np.uint32) << 16).view(np.float32)
+        else:
+            yield name, np.asarray(values)
+
+
 def load_tensors(path: Path) -> dict[str, "Tensor"]:
     """Every tensor of the file, on the CPU."""
     from safetensors import SafetensorError
@@ -97,12 +126,17 @@ def load_tensors(path: Path) -> dict[str, "Tensor"]:
 
 
 def save(
-    path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any], steps: Steps
+    path: Path,
+    tensors: Mapping[str, "Tensor"],
+    metadata: Mapping[str, Any],
+    steps: Steps,
+    *,
+    kind: str = "model",
 ) -> None:
     """Write tensors and metadata; the same ones give the same bytes."""
     from safetensors.torch import save as serialize
 
-    told = {**metadata, "invtool_kind": "model", "invtool_format": formats.FORMAT}
+    told = {**metadata, "invtool_kind": kind, "invtool_format": formats.FORMAT}
     texts = {key: json.dumps(value) for key, value in told.items()}
     if steps:
         texts |= {"provenance": json.dumps(steps), "history": history(steps)}

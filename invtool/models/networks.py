@@ -58,18 +58,26 @@ class Network:
         return logits_of(self.module(self.prepared(images)))
 
     def prepared(self, images: Tensor) -> Tensor:
-        """What the module reads: on its device, resized if that was asked for, and normalized.
+        """What the module reads: `resized`, and normalized.
 
         Raises:
             InvtoolError: images of another size or number of channels.
+        """
+        ready = normalize(self.resized(images), self.normalization)
+        return ready.contiguous(memory_format=torch.channels_last)
+
+    def resized(self, images: Tensor) -> Tensor:
+        """Pixels (image, channel, height, width) in 0..255, float, on its device, of the size that it takes.
+
+        Raises:
+            InvtoolError: images of another number of channels, or of a size that was not to be changed.
         """
         self._check(images)
         pixels = images.to(self.device).float()
         if pixels.shape[2:] != self.input[1:]:
             size = list(self.input[1:])
             pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
-        ready = normalize(pixels, self.normalization)
-        return ready.contiguous(memory_format=torch.channels_last)
+        return pixels
 
     def _check(self, images: Tensor) -> None:
         _, channels, height, width = images.shape
@@ -183,7 +191,8 @@ def _from_file(path: Path, asked: _Asked) -> Network:
     except (KeyError, TypeError) as error:
         raise InvtoolError(f"{label}: its metadata lacks {error}; make it again") from error
     check_own_code(label, name)
-    module = architectures.build(name, arguments, seed=asked.seed)
+    smooth = metadata.get("init_smooth", 0.0) if asked.untrained else 0.0
+    module = architectures.build(name, arguments, seed=asked.seed, init_smooth=smooth)
     if not asked.untrained:
         fill(module, models.load_tensors(path), source=label)
     return Network(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from invtool.errors import UsageError
-from invtool.files import models, streams
+from invtool.files import formats, models, streams
 from invtool.models import architectures
 
 WEIGHTS_ONLY = frozenset({".pth", ".pt", ".ckpt", ".bin", ".tar"})  # suffixes of bare parameters
@@ -107,6 +107,10 @@ def check_architecture(label: str, metadata: Mapping[str, Any]) -> None:
     Raises:
         UsageError: the metadata names no architecture.
     """
+    if metadata.get("invtool_kind") == formats.CONTROLLERS:
+        raise UsageError(
+            f"{label} holds controllers of invtool itn, not a network; they are for --transform itn:{label}"
+        )
     if "architecture" not in metadata:
         raise UsageError(
             f"{label} holds weights but not the network they belong to;"

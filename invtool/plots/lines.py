@@ -66,7 +66,7 @@ def draw(drawing: Lines, page: Page = PLAIN) -> Figure:
             if index + across >= len(panels) or panel.xlabel:
                 xlabel = panel.xlabel or drawing.xlabel
                 ax.set_xlabel(style.heading(xlabel, width / across))
-            low, high = (0.0, 1.0) if drawing.whole else panel.limits
+            low, high = drawing.limits(panel)
             factor, margin = 100.0 if drawing.percent else 1.0, 0.02 * (high - low)
             ax.set_ylim((low - margin) * factor, (high + margin) * factor)
             if drawing.named:
@@ -177,5 +177,8 @@ def _scale(ax: Axes, panel: Plane) -> None:
         return
     at = ax.transData.transform([(place, 0) for place in places])[:, 0]
     apart = APART * (max(at) - min(at))
-    kept = [i for i, x in enumerate(at) if i == 0 or min(abs(x - at[:i])) >= apart]
+    kept: list[int] = []
+    for i, x in enumerate(at):
+        if all(abs(x - at[other]) >= apart for other in kept):
+            kept.append(i)
     ax.set_xticks([places[i] for i in kept], [f"{places[i]:g}" for i in kept], minor=False)

@@ -1,8 +1,9 @@
 """What is drawn, before anyone decides how.
 
-A drawing is panels and what they share. There are seven: `Violins` (distributions), `Lines` (numbers
+A drawing is panels and what they share. There are eight: `Violins` (distributions), `Lines` (numbers
 against places), `Matrix` (a number a cell), `Scatter` (dots), `Spread` (where objects stand in their
-images, and how high), `Maps` (images that move) and `Film` (one of them). Each is drawn by matplotlib,
+images, and how high), `Maps` (images that move), `Film` (one of them) and `Gallery`
+(pictures). Each is drawn by matplotlib,
 as text, or given back as rows.
 """
 
@@ -144,9 +145,15 @@ class Plane:
     @property
     def limits(self) -> tuple[float, float]:
         """From 0, or the lowest number below it, to the highest number or end of an interval."""
+        low, high = self.extent
+        return min(0.0, low), max(0.0, high) or 1.0
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """The lowest and the highest number or end of an interval; 0 where there is none."""
         points = [p for line in self.lines for p in line.points if p.defined]
         ends = [n for p in points for n in (p.value, p.low, p.high) if math.isfinite(n)]
-        return min([0.0, *ends]), max([0.0, *ends]) or 1.0
+        return min(ends, default=0.0), max(ends, default=0.0)
 
     def places(self) -> list[float | str]:
         """Every place, numbers in order, names as they come."""
@@ -159,7 +166,7 @@ class Plane:
 class Lines:
     """Numbers from 0 to 1 against places, with a key to how the lines look.
 
-    If not `whole`, the axis of each panel ends at its own largest number.
+    If not `whole`, the axis of each panel ends at its own largest number; if `shared`, at that of all.
     """
 
     panels: Sequence[Plane]
@@ -173,7 +180,22 @@ class Lines:
     wide: bool = False  # places far apart take a logarithmic axis
     across: int | None = None  # panels in a row
     whole: bool = True
+    shared: bool = False
+    near: bool = False  # the axis begins at the lowest number, for numbers far from 0
     named: bool = False  # each panel has a key of its own to those of its lines that `keys` lacks
+
+    def limits(self, panel: Plane) -> tuple[float, float]:
+        """Ends of the axis of a panel.
+
+        >>> low, high = (Plane("", [Line("", [Point("fc", value)])]) for value in (0.5, 2.0))
+        >>> Lines([low, high], [], whole=False, shared=True).limits(low)
+        (0.0, 2.0)
+        """
+        if self.whole:
+            return 0.0, 1.0
+        panels = self.panels if self.shared else [panel]
+        ends = [each.extent if self.near else each.limits for each in panels]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 @dataclass(frozen=True)
@@ -349,7 +371,20 @@ class Film:
     place: str = "position"
 
 
-Drawing = Violins | Lines | Matrix | Scatter | Spread | Maps | Film
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures (row, column, height, width, channel) with names of rows and columns.
+
+    `texts[row][column]` is told of a picture.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    pictures: Values
+    texts: Sequence[Sequence[str]]
+
+
+Drawing = Violins | Lines | Matrix | Scatter | Spread | Maps | Film | Gallery
 
 
 def holds_any(drawing: Drawing) -> bool:
@@ -371,6 +406,8 @@ def holds_any(drawing: Drawing) -> bool:
         return any(np.isfinite(panel.values).any() for panel in drawing.panels)
     if isinstance(drawing, Film):
         return bool(drawing.track.shown)
+    if isinstance(drawing, Gallery):
+        return bool(drawing.rows)
     return any(cloud.dots for cloud in drawing.panels)
 
 

@@ -13,6 +13,7 @@ from invtool.plots.density import summary
 from invtool.plots.panels import (
     Drawing,
     Film,
+    Gallery,
     Lines,
     Map,
     Maps,
@@ -44,6 +45,8 @@ def rows(drawing: Drawing) -> list[Row]:
         return [row for panel in drawing.panels for row in _map(panel, drawing.place)]
     if isinstance(drawing, Film):
         return list(_track(drawing.track, drawing.place))
+    if isinstance(drawing, Gallery):
+        return list(_pictures(drawing))
     return list(_matrix(drawing) if isinstance(drawing, Matrix) else _scatter(drawing))
 
 
@@ -108,6 +111,12 @@ def _map(panel: Map, place: str) -> Iterator[Row]:
     for name, values in zip(panel.names, panel.values, strict=True):
         facts = {**panel.facts, "image": name}
         yield from _track(Track(name, panel.places, values, facts=facts), place)
+
+
+def _pictures(drawing: Gallery) -> Iterator[Row]:
+    for name, texts in zip(drawing.rows, drawing.texts, strict=True):
+        for column, text in zip(drawing.columns, texts, strict=True):
+            yield {"row": name.replace("\n", ", "), "column": column, "told": text}
 
 
 def _track(track: Track, place: str) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """The same drawings in lines of text, for a terminal; needs no matplotlib."""
 
 from invtool.plots import text_lines, text_maps, text_spread, text_tables, text_violins
-from invtool.plots.panels import Drawing, Film, Lines, Maps, Matrix, Spread, Violins
+from invtool.plots.panels import Drawing, Film, Gallery, Lines, Maps, Matrix, Spread, Violins
 from invtool.plots.screen import Screen
 
 
@@ -19,4 +19,6 @@ def draw(drawing: Drawing, screen: Screen, title: str = "", caption: str = "") -
         return text_maps.draw(drawing, screen, title, caption)
     if isinstance(drawing, Film):
         return text_maps.film(drawing, screen, title, caption)
+    if isinstance(drawing, Gallery):
+        return text_tables.gallery(drawing, screen, title, caption)
     return text_tables.scatter(drawing, screen, title, caption)

@@ -44,11 +44,15 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     found = [{point.place: point for point in line.points} for line in panel.lines]
     names = shorten([line.name for line in panel.lines], series, screen.gap)
     rows = []
-    for place, label in zip(panel.places(), shorten(labels, width, screen.gap), strict=True):
+    bounds = {mark.at + 0.5: mark.label for mark in panel.marks if mark.upright and mark.label}
+    shown = zip(panel.places(), shorten(labels, width, screen.gap), strict=True)
+    for at, (place, label) in enumerate(shown):
+        if at in bounds:  # between this place and the one before
+            rows.append(bounds[at])
         for line, name, points in zip(panel.lines, names, found, strict=True):
             if place in points:
                 point = points[place]
-                drawn = _bar(point, room, 1.0 if drawing.whole else panel.limits[1], screen)
+                drawn = _bar(point, room, drawing.limits(panel)[1], screen)
                 bar = screen.paint(drawn, ANSI.get(line.name, 0))
                 numbers = _range(point, drawing, screen)
                 rows.append(f"{label:<{width}} {name:<{series}} {bar} {numbers}")
@@ -90,10 +94,11 @@ def _strips(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     names = shorten([line.name for line in panel.lines], width, screen.gap)
     for line, name in zip(panel.lines, names, strict=True):
         values = {p.place: p.value for p in line.points if p.defined}
+        heights = {place: value / drawing.limits(panel)[1] for place, value in values.items()}
         if values:
             told = list(values.values())
             found = {"first": told[0], "last": told[-1], "most": max(told)}
-            cells = "".join(_height(values.get(place), screen) for place in kept).ljust(strip)
+            cells = "".join(_height(heights.get(place), screen) for place in kept).ljust(strip)
             numbers = [_number(found[head], drawing) for head in heads]
             rows.append(_strip_row(name, width, cells, numbers))
     return rows

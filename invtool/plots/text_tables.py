@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from invtool.plots.labels import shorten
-from invtool.plots.panels import Cells, Cloud, Matrix, Scatter
+from invtool.plots.panels import Cells, Cloud, Gallery, Matrix, Scatter
 from invtool.plots.screen import Screen
 
 
@@ -20,6 +22,21 @@ def matrix(drawing: Matrix, screen: Screen, title: str = "", caption: str = "") 
     for panel in drawing.panels:
         lines += [*screen.fold(panel.title), *_matrix(panel, screen)]
     return screen.page(title, lines, caption)
+
+
+def gallery(drawing: Gallery, screen: Screen, title: str = "", caption: str = "") -> str:
+    """What is told of the pictures, of those rows that tell something.
+
+    >>> pictures = np.zeros((1, 1, 8, 8, 3), np.uint8)
+    >>> print(gallery(Gallery(["cat"], ["k1 = 1/0"], pictures, [["90 %"]]), Screen(40)))
+        k1 = 1/0
+    cat     90 %
+    """
+    told = [row for row, texts in enumerate(drawing.texts) if any(texts)]
+    rows = [drawing.rows[row].replace("\n", ", ") for row in told]
+    texts = [[text or "-" for text in drawing.texts[row]] for row in told]
+    cells = Cells("", rows, drawing.columns, np.zeros((len(rows), len(drawing.columns))), texts)
+    return screen.page(title, _matrix(cells, screen) if rows else [], caption)
 
 
 def _matrix(panel: Cells, screen: Screen) -> list[str]:

@@ -162,8 +162,8 @@ def _scaled(config: Moved, size: int, side: int, make: _Objects) -> Moves:
             margin = side - each - (side - each) // 2
             start = margin - (side - each) // 2
             made.append(window(make.plane(objects, margin), start, start, (side, side)))
-        for windows in torch.stack(made, 1):
-            yield windows, np.ones(len(sizes), bool)
+        for windows in zip(*made, strict=True):
+            yield torch.stack(windows), np.ones(len(sizes), bool)
 
     text = (
         f"scale {_object(config)} in the middle of {side} px, fill {config.fill}, from {sizes[0]} px"

@@ -1,20 +1,22 @@
 """What a network is trained on, and how, but for its recipe: for a run, and for each of a search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from invtool.config import Train
+from invtool.data.random_labels import random_labels
 from invtool.data.seen import seen_categories
-from invtool.data.sets import ImageSet
+from invtool.data.sets import TRAIN, ImageSet
 from invtool.errors import InvtoolError
 from invtool.models import antialiasing, filters
 from invtool.models.architectures import build
 from invtool.models.networks import Network
 from invtool.models.normalization import PER_IMAGE
-from invtool.stages._forward import check_transforms, on_device
+from invtool.stages._forward import check_transforms
 from invtool.training.draws import Draws
 from invtool.training.loop import Trainer, TrainingImages
 from invtool.training.recipes import Recipe
@@ -27,7 +29,9 @@ class Paradigm:
 
     network: str
     smoothing: dict[str, str]  # filters before it subsamples
+    init_smooth: float  # pixels
     images: ImageSet
+    shown: NDArray[np.int64]  # numbers of the images to train on
     transform: Spec
     seen: NDArray[np.int64]  # numbers of the categories
     seed: int
@@ -50,7 +54,9 @@ class Paradigm:
         return cls(
             config.network,
             filters.chosen(pool=config.pool, antialias=config.antialias),
-            images,
+            config.init_smooth,
+            _relabeled(images, seed) if config.random_labels else images,
+            images.indices(TRAIN, config.limit),
             transform,
             categories,
             seed,
@@ -67,7 +73,7 @@ class Paradigm:
             "height": height,
             "width": width,
         }
-        module = build(self.network, arguments, seed=self.seed)
+        module = build(self.network, arguments, seed=self.seed, init_smooth=self.init_smooth)
         antialiasing.install(module, **self.smoothing)
         module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Network(
@@ -79,6 +85,7 @@ class Paradigm:
             metadata={
                 "architecture": {"name": self.network, "arguments": arguments},
                 **self.smoothing,
+                **({"init_smooth": self.init_smooth} if self.init_smooth else {}),
             },
         )
 
@@ -103,6 +110,11 @@ class Paradigm:
                 f"{self.images.spec} has {wanted} categories"
             )
 
+    def labeled(self, pixels: Tensor, number: Tensor) -> TrainingImages:
+        """Images that lie on the device, and their numbers, with the labels to train on."""
+        label = self.images.label[number.cpu().numpy()]
+        return TrainingImages(pixels, torch.from_numpy(label).to(pixels.device), number)
+
     def trainer(self, network: Network, shown: TrainingImages, recipe: Recipe) -> Trainer:
         mask = np.zeros(len(self.images.categories), bool)
         mask[self.seen] = True
@@ -117,9 +129,7 @@ class Paradigm:
         )
 
 
-def training_images(
-    images: ImageSet, index: NDArray[np.int64], device: torch.device
-) -> TrainingImages:
-    """The images `index` on the device, to train on."""
-    pixels, number = on_device(images, index, device)
-    return TrainingImages(pixels, torch.from_numpy(images.label[index]).to(device), number)
+def _relabeled(images: ImageSet, seed: int) -> ImageSet:
+    """With random labels of the training images; test images keep theirs."""
+    drawn = random_labels(len(images.label), len(images.categories), seed)
+    return replace(images, label=np.where(images.split == TRAIN, drawn, images.label))

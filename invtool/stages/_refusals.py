@@ -6,13 +6,25 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from invtool.config import Calibrate, Evaluate, Jagged, Moved, Shiftable, Subject, Sweep, Train
+from invtool.config import (
+    Calibrate,
+    Deform,
+    Evaluate,
+    Itn,
+    Jagged,
+    Moved,
+    Shiftable,
+    Subject,
+    Sweep,
+    Train,
+)
 from invtool.data import specs as data_specs
-from invtool.data.specs import EMBEDDED, DataSpec
-from invtool.errors import UsageError
-from invtool.files import models, streams
+from invtool.data.specs import DataSpec
+from invtool.errors import InvtoolError, UsageError
+from invtool.files import formats, models, streams, trajectories
 from invtool.models import architectures, filters, references
 from invtool.stages._settings import combinations
+from invtool.training import milestones
 from invtool.training.checkpoints import checkpoint_path, search_path
 from invtool.transforms import TRANSFORMS, SpecError, parse
 from invtool.transforms.ranges import Range, parse_range
@@ -23,9 +35,27 @@ def transforms(texts: Sequence[str]) -> None:
     """Raise UsageError for a transform spec that cannot be read."""
     for text in texts:
         try:
-            parse(text)
+            spec = parse(text)
         except SpecError as error:
             raise UsageError(str(error)) from None
+        for file in (file for step in spec.steps for file in step.files):
+            _controllers(Path(file))
+
+
+def _controllers(path: Path) -> None:
+    """Raise InvtoolError for a file that no transform can be read from."""
+    if path == streams.STDIO:
+        raise UsageError("a transform is read from a file, not from standard input")
+    streams.check_source(path)
+    kind = models.read_metadata(path).get("invtool_kind", "tensors")
+    if kind != formats.CONTROLLERS:
+        raise InvtoolError(f"{path} holds {kind}; controllers that invtool itn wrote are wanted")
+
+
+def field(texts: Sequence[str]) -> None:
+    """Raise UsageError for what is not one deformation, whose vector field can be drawn."""
+    if [step.name for text in texts for step in parse(text).steps] != ["deform"]:
+        raise UsageError(f"--field draws one deform, as deform:grid=4, not {', '.join(texts)}")
 
 
 def device(name: str) -> None:
@@ -43,8 +73,9 @@ def smoothing(config: Subject | Train) -> None:
 def data(text: str) -> DataSpec:
     """Raise UsageError or InvtoolError for a data spec that names nothing; a pipe must have data."""
     spec = data_specs.parse(text)
-    if spec.name == "file":
-        streams.check_source(Path(spec.path))
+    source = spec.deformation.source if spec.deformation else spec
+    if source.name == "file":
+        streams.check_source(Path(source.path))
     return spec
 
 
@@ -83,7 +114,7 @@ def evaluating(config: Evaluate) -> list[Path | None]:
     return _several(config)
 
 
-def _several(config: Evaluate | Jagged | Sweep) -> list[Path | None]:
+def _several(config: Deform | Evaluate | Jagged | Sweep) -> list[Path | None]:
     """As `measuring`, for each of the networks that are named."""
     if config.models.count(str(streams.STDIO)) > 1:
         raise UsageError("standard input holds one model; '-' is named twice")
@@ -149,6 +180,23 @@ def _moves(config: Moved) -> None:
         raise UsageError(f"--direction is not of --protocol {config.protocol}")
 
 
+def deforming(config: Deform) -> tuple[Deform, list[Path | None]]:
+    """As `evaluating`, each folder replaced by the model files in it; raises for what moves nothing."""
+    if config.pixels is not None and not 0 < config.pixels < inf:
+        raise UsageError(f"--pixels {config.pixels:g}: a bound above 0 is wanted, in pixels")
+    if config.limit == 1:
+        raise UsageError("--limit 1: distances between images want two or more")
+    if not config.worst and config.worst_layers:
+        raise UsageError(f"--worst-layer {config.worst_layers[0]} goes with --worst")
+    models = [
+        str(path)
+        for name in config.models
+        for path in (trajectories.expand([Path(name)]) if Path(name).is_dir() else [name])
+    ]
+    config = replace(config, models=tuple(models))
+    return config, _several(config)
+
+
 def measuring_or_file(config: Subject, told: Sequence[str]) -> Path | None:
     """What `invariance` reads: None for a network that is named, else the file that it is to open.
 
@@ -195,6 +243,37 @@ def calibrating(config: Calibrate) -> Path | None:
     return source
 
 
+def learning(config: Itn) -> Path | None:
+    """As `measuring`; raises too for settings with which nothing could be learned."""
+    for name, value, high in (
+        ("learning-rate", config.learning_rate, inf),
+        ("held-out", config.held_out, 1),
+        ("share", config.share, 1 + 1e-9),
+    ):
+        if not 0 < value < high:
+            end = "" if high == inf else f", {'under' if high == 1 else 'to'} 1"
+            raise UsageError(f"--{name} {value:g}: a number above 0{end} is wanted")
+    if not config.color_weight < inf:
+        raise UsageError(f"--color-weight {config.color_weight:g}: a finite number is wanted")
+    return measuring(config, transform=False)
+
+
+def report_of(output: Path, report: Path | None, log: Path | None, *, overwrite: bool) -> Path:
+    """The file that the report goes to; raises for outputs that could not be written."""
+    if report is None and output == streams.STDIO:
+        raise UsageError("with -o - the report needs a name of its own; give --report FILE")
+    if output != streams.STDIO and output.suffix not in models.SUFFIXES:
+        raise UsageError(f"{output}: controllers are a .st file; name one, as {output.stem}.st")
+    told = report or output.with_suffix(".h5")
+    files = [output, told, *([log] if log else [])]
+    if len({file.absolute() for file in files}) < len(files):
+        raise UsageError(f"{told}: controllers, report and log are files of their own")
+    streams.check(None, output, overwrite=overwrite)
+    if log:
+        streams.check(None, log, overwrite=overwrite, binary=False)
+    return told
+
+
 def training(config: Train, target: Path, *, overwrite: bool) -> None:
     """Raise InvtoolError where a training could not start, or would overwrite something."""
     device(config.device)
@@ -211,14 +290,23 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
         architectures.split(config.network)
     smoothing(config)
     _search(config)
+    milestones.parse(config.checkpoint_at)
+    if not 0 <= config.init_smooth < inf:
+        raise UsageError(f"--init-smooth {config.init_smooth:g}: pixels from 0 are wanted")
     spec = data(config.data)
-    count = spec.options["categories"] if spec.name in EMBEDDED else None
+    count = spec.options.get("categories", spec.options.get("classes"))
     if count is not None:
         seen_count(config.seen, count, str(spec))
     if several:
         _folder(target, overwrite)
     else:
         _model_file(target, overwrite)
+        if config.checkpoint_at and (
+            target == streams.STDIO or (target.exists() and not target.is_file())
+        ):
+            raise UsageError(
+                f"-o {target}: --checkpoint-at keeps files beside the model; name a file"
+            )
 
 
 def _search(config: Train) -> None:
@@ -236,6 +324,10 @@ def _search(config: Train) -> None:
             raise UsageError(f"--{several} names a value twice")
     if not config.search:
         return
+    if config.epochs == 0:
+        raise UsageError("--search trains; --epochs 0 is the network at initialization")
+    if config.random_labels:
+        raise UsageError("--search goes by held-out images, of which random labels tell nothing")
     points = combinations(config)
     if not all(0 < p.learning_rate < inf and 0 <= p.weight_decay < inf for p in points):
         raise UsageError("--search wants learning rates over 0 and weight decays from 0")
@@ -256,6 +348,8 @@ def _model_file(target: Path, overwrite: bool) -> None:
                 f"{path} holds a {what} that was stopped; --resume goes on with it, "
                 "--overwrite starts anew"
             )
+    if target != streams.STDIO:
+        milestones.check_free(target, overwrite=overwrite)
 
 
 def _folder(target: Path, overwrite: bool) -> None:
@@ -271,6 +365,8 @@ def _folder(target: Path, overwrite: bool) -> None:
         raise UsageError(
             f"{target} holds {there[0]} already; pass --resume to go on, --overwrite or another -o"
         )
+    for steps in sorted(target.glob("*.steps")):
+        milestones.check_free(steps, overwrite=overwrite)
 
 
 def demo_folder(folder: Path, overwrite: bool) -> None:

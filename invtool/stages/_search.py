@@ -25,12 +25,11 @@ from torch.nn.functional import cross_entropy
 
 from invtool.config import Train
 from invtool.data.held_out import held_out
-from invtool.data.sets import TRAIN
 from invtool.errors import InvtoolError
 from invtool.files import messages, models, streams, tables
 from invtool.models.networks import Network
-from invtool.stages._forward import conditions
-from invtool.stages._paradigm import Paradigm, training_images
+from invtool.stages._forward import conditions, on_device
+from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import combinations, recipe_of, told
 from invtool.training import checkpoints
 from invtool.training.loop import Diverged, Epoch, Trainer
@@ -96,7 +95,7 @@ class _Search:
 
     def __init__(self, config: Train, paradigm: Paradigm, state: Path, going_on: bool):
         self.config, self.paradigm, self.state = config, paradigm, state
-        index = paradigm.images.indices(TRAIN)
+        index = paradigm.shown
         label = paradigm.images.label
         held = held_out(label[index], paradigm.seed)
         if not held.any():
@@ -107,7 +106,8 @@ class _Search:
         self.count, self.held = len(index), index[held]
         self.seen = self.held[np.isin(label[self.held], paradigm.seen)]
         paradigm.check(paradigm.fresh())
-        self.shown = training_images(paradigm.images, index[~held], paradigm.device)
+        trained = on_device(paradigm.images, index[~held], paradigm.device)
+        self.shown = paradigm.labeled(*trained)
         self.points, self.recipe = combinations(config), recipe_of(config)
         self.halving = Halving(len(self.points), self.recipe.epochs)
         self.results: list[Result] = []

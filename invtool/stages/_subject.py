@@ -86,11 +86,13 @@ def prepare(
     *,
     transforms: Sequence[str] | None = None,
     images: ImageSet | None = None,
+    labels: bool = True,
 ) -> Subject:
     """Open what `config` names, its model file being at `model`, and check that it fits together.
 
     `transforms` replaces those of `config`; an empty one leaves the untransformed images alone.
     `images`, opened for another network, are used again where this one is to see the same.
+    `labels` says whether it matters what the categories of the images are.
     Raises UsageError or InvtoolError, before any image passes the network.
     """
     device = _devices.choose(config.device, config.threads)
@@ -99,26 +101,12 @@ def prepare(
         images = shown_to(config, network, open_data)
     told = _transforms(config, network) if transforms is None else list(map(parse, transforms))
     specs = list(dict.fromkeys([Spec(), *told]))
-    _check_categories(network, images)
+    if labels:
+        _check_categories(network, images)
     index = images.indices(TEST, config.limit)
     check_transforms(images, specs)
     precision = _devices.precision(config.precision, device)
     return Subject(network, images, index, specs, device, precision)
-
-
-def names_of(references: Sequence[str]) -> list[str]:
-    """The last parts of the models' names where they tell them apart, else the whole."""
-    short = [Path(text).name if Path(text).is_file() else text for text in references]
-    return short if len(set(short)) == len(short) else list(references)
-
-
-def check_alike(first: Subject, other: Subject) -> None:
-    """Refuse networks that are not shown the same images."""
-    if first.images is not other.images:
-        raise InvtoolError(
-            f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
-            f"{other.images.spec}; give --data to show both the same images"
-        )
 
 
 def open_network(config: Config, model: Path, device: torch.device) -> Network:
@@ -178,6 +166,21 @@ def _check_categories(network: Network, images: ImageSet) -> None:
         messages.warn(
             f"category {other[0]!r} of {network.name} is {other[1]!r} in {images.spec}: "
             "seen, unseen and accuracy mean little"
+        )
+
+
+def short_names(references: Sequence[str]) -> list[str]:
+    """The last parts of the models' names where they tell them apart, else the whole."""
+    short = [Path(text).name if Path(text).is_file() else text for text in references]
+    return short if len(set(short)) == len(short) else list(references)
+
+
+def check_alike(first: Subject, other: Subject) -> None:
+    """Refuse networks that are not shown the same images."""
+    if first.images is not other.images:
+        raise InvtoolError(
+            f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
+            f"{other.images.spec}; give --data to show both the same images"
         )
 
 

@@ -15,7 +15,7 @@ from invtool.config import Evaluate
 from invtool.files import hdf5, models, provenance
 from invtool.stages import _devices, augmentation
 from invtool.stages._forward import predict
-from invtool.stages._subject import Subject, check_alike, facts, names_of, prepare
+from invtool.stages._subject import Subject, check_alike, facts, prepare, short_names
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
 from invtool.stages.vote_result import Votes
 
@@ -26,7 +26,7 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
     """Evaluate the networks that `config.models` names, whose files are at `paths`."""
     results: list[Evaluation] = []
     inputs: list[provenance.Steps] = []
-    names = iter(names_of(config.models))
+    names = iter(short_names(config.models))
     for group in _together(_subjects(config, paths)):
         first = group[0]
         for subject, prediction in zip(group, _answers(config, group), strict=True):

@@ -219,28 +219,34 @@ def _batches(
     held: list[Tensor] = []
     parts: list[tuple[_Waiting, int]] = []
     room = size
-    for start in range(0, images, GROUP):
-        group = range(start, min(start + GROUP, images))
-        for number, (frames, shown) in zip(group, plan.frames(group), strict=True):
-            waiting = _Waiting(number, shown, [[] for _ in range(networks)], len(frames))
-            while len(frames):
-                taken, frames = frames[:room], frames[room:]
-                held.append(taken)
-                parts.append((waiting, len(taken)))
-                room -= len(taken)
-                if not room:
-                    yield torch.cat(held), parts
-                    held, parts, room = [], [], size
+    for number, frames, shown in _framed(plan, range(images)):
+        waiting = _Waiting(number, shown, [[] for _ in range(networks)], len(frames))
+        while len(frames):
+            taken, frames = frames[:room], frames[room:]
+            held.append(taken)
+            parts.append((waiting, len(taken)))
+            room -= len(taken)
+            if not room:
+                yield torch.cat(held), parts
+                held, parts, room = [], [], size
     if held:
         yield torch.cat(held), parts
+
+
+def _framed(plan: Moves, numbers: Sequence[int]) -> Iterator[tuple[int, Tensor, NDArray[np.bool_]]]:
+    """Images by number, their frames, and which positions those show, a group filled at once."""
+    for start in range(0, len(numbers), GROUP):
+        group = numbers[start : start + GROUP]
+        for number, (frames, shown) in zip(group, plan.frames(group), strict=True):
+            yield number, frames, shown
 
 
 def _examples(config: Jagged, results: Sequence[Jaggedness]) -> Iterator[Example]:
     """The frames of the most jagged images of the first result, small."""
     plan = results[0].plan
     most = EXAMPLE_BYTES // (3 * EXAMPLE_SIDE**2 * len(plan.position))
-    for number in results[0].worst(min(config.examples, most)):
-        (frames, shown), *_ = plan.frames([number])
+    worst = results[0].worst(min(config.examples, most))
+    for number, frames, shown in _framed(plan, worst):
         small = shrunk(frames, *(min(EXAMPLE_SIDE, side) for side in frames.shape[2:]))
         pixels = np.zeros((len(shown), *small.shape[1:]), np.uint8)
         pixels[shown] = small.clamp(0, 255).round().byte().cpu().numpy()

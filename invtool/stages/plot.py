@@ -13,6 +13,7 @@ from invtool.files import provenance, tables
 from invtool.plots import rows, terminal
 from invtool.plots.panels import (
     Film,
+    Gallery,
     Lines,
     Maps,
     Matrix,
@@ -30,11 +31,13 @@ from invtool.stages import (
     plot_calibration,
     plot_correlation,
     plot_embedded,
+    plot_itn,
     plot_jagged,
     plot_matrix,
     plot_medians,
     plot_quadrants,
     plot_shiftable,
+    plot_stability,
     plot_sweep,
     plot_violins,
 )
@@ -44,7 +47,10 @@ from invtool.stages.plot_sources import Result, describe, distinct, refuse_other
 INVARIANCE = ("invariance",)
 JAGGEDNESS = ("jaggedness",)
 SHIFTABILITY = ("shiftability",)
+DEFORMATION = ("deformation",)
+SMOOTHNESS = ("smoothness",)
 SWEEP = ("sweep",)
+ITN = ("itn",)
 PREDICTIONS = ("evaluation", "invariance", "activations")
 
 
@@ -77,12 +83,21 @@ KINDS = {
     "jaggedness": Kind(plot_jagged.jaggedness, JAGGEDNESS, False),
     "moving": Kind(plot_jagged.film, JAGGEDNESS, False),
     "sums": Kind(plot_shiftable.sums, SHIFTABILITY, False),
+    "deformation": Kind(plot_stability.deformation, DEFORMATION, False),
+    "worst": Kind(plot_stability.worst, DEFORMATION, False),
+    "smoothness": Kind(plot_stability.smoothness, SMOOTHNESS, False),
+    "trajectory": Kind(plot_stability.trajectory, (*SMOOTHNESS, *DEFORMATION), False),
     "curves": Kind(plot_sweep.curves, SWEEP, False),
     "overview": Kind(plot_sweep.overview, SWEEP, False),
     "heat": Kind(plot_sweep.heat, SWEEP, False),
+    "losses": Kind(plot_itn.losses, ITN, False),
+    "classification": Kind(plot_itn.classification, ITN, False),
+    "corners": Kind(plot_itn.corners, ITN, False),
+    "reach": Kind(plot_itn.reach, ITN, False),
 }
 SHIFTED = Kind(plot_shiftable.depth, SHIFTABILITY, False)  # depth, of those files
 MOVING = ("gif", "mp4")  # forms
+SINGLE = ("moving", "sums", "classification", "corners")  # that draw one image
 
 
 def run(config: Plot, sources: Sequence[Path], output: Path) -> None:
@@ -120,7 +135,7 @@ def draw(config: Plot, results: Sequence[Result]) -> Picture:
         raise UsageError(f"--kind {name} draws no one group of images; leave out --group")
     if config.categories and name not in ("bias", "curves", "heat"):
         raise UsageError(f"--kind {name} draws no one category; leave out --category")
-    if config.example and name not in ("moving", "sums"):
+    if config.example and name not in SINGLE:
         raise UsageError(f"--kind {name} draws no one image; leave out --example")
     picture = kind.draw(config, results)
     if not holds_any(picture.drawing):
@@ -139,8 +154,12 @@ def choose(results: Sequence[Result]) -> str:
         return "map" if len(results) == 1 else "jaggedness"
     if kinds == {"shiftability"}:
         return "depth"
+    if kinds in ({"deformation"}, {"smoothness"}):
+        return "trajectory" if plot_stability.has_trajectory(results) else one.kind
     if kinds == {"sweep"}:
         return plot_sweep.choose(results)
+    if kinds == {"itn"}:
+        return "reach"
     if kinds == {"evaluation"}:
         if all(len(plot_embedded.embeddings(r)) == len(r.transforms) > 0 for r in results):
             return "embedded"
@@ -155,7 +174,9 @@ def choose(results: Sequence[Result]) -> str:
 
 def _heading(picture: Picture) -> str:
     """What is drawn, in a line."""
-    if picture.heading or isinstance(picture.drawing, Matrix | Scatter | Spread | Maps | Film):
+    if picture.heading or isinstance(
+        picture.drawing, Matrix | Scatter | Spread | Maps | Film | Gallery
+    ):
         return picture.heading
     return f"{picture.drawing.ylabel.replace('$', '')} by {picture.drawing.xlabel}"
 
@@ -179,7 +200,7 @@ def _figure(
     config: Plot, picture: Picture, caption: str, output: Path, steps: provenance.Steps
 ) -> None:
     # A terminal needs none of these.
-    from invtool.plots import film, lines, maps, matrix, scatter, spread, style, violins
+    from invtool.plots import film, gallery, lines, maps, matrix, scatter, spread, style, violins
 
     page = Page(config.title, caption, config.width, config.height, config.style)
     drawing = picture.drawing
@@ -200,6 +221,8 @@ def _figure(
         figure = maps.draw(drawing, page)
     elif isinstance(drawing, Film):
         figure = film.draw(drawing, page)
+    elif isinstance(drawing, Gallery):
+        figure = gallery.draw(drawing, page)
     else:
         figure = scatter.draw(drawing, page)
     try:

@@ -67,7 +67,7 @@ def _series(result: Result) -> Series:
         raise InvtoolError(f"{result.label} does not tell the height of its images; make it anew")
     height, found = float(told), Series()
     for number, step in conditions:
-        size, fill = float(step.values[0]), str(step.values[1])
+        size, fill = float(str(step.values[0])), str(step.values[1])
         pixels = max(1, round(size * height)) if size <= 1 else size
         found.setdefault(fill, []).append((pixels, number))
     return {fill: [*sorted(places), (height, 0)] for fill, places in found.items()}

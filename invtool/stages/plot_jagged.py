@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invtool.config import Plot
+from invtool.data.photographs import UNKNOWN
 from invtool.errors import InvtoolError, UsageError
 from invtool.plots.colors import COLORS
 from invtool.plots.panels import Film, Line, Lines, Look, Map, Maps, Plane, Point, Track
@@ -16,7 +17,6 @@ from invtool.stages.plot_sources import Result
 
 MOST = 6  # maps; more is a slip of the pen
 CURVES = 3  # beside a map
-UNKNOWN = -1  # label of an image whose category is not known
 PLACES = {"scale": "size of the object (px)", "frames": "frame"}
 # Measures that are drawn, what a panel says of each, and the unit of its axis.
 MEASURES = {

@@ -42,7 +42,7 @@ def depth(config: Plot, results: Sequence[Result]) -> Picture:
     notes = [
         f"By more than {_shares(results)} % of the map's mean; 0 where the sampling theorem holds.",
         "Band: 95 % bootstrap over images.",
-        "Above: pixels of the input from a position of the layers to the next.",
+        "With px: pixels of the input between positions of the layers that follow.",
         *protocols(results),
     ]
     return Picture(drawing, notes, "Nonshiftability by layer")

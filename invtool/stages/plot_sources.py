@@ -24,14 +24,17 @@ WRITERS = {
     "bias": "bias",
     "jaggedness": "jagged",
     "shiftability": "shiftable",
+    "deformation": "deform",
+    "smoothness": "smoothness",
     "sweep": "sweep",
+    "itn": "itn",
 }
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
-    *("protocol", "share", "target", "keep"),
+    *("protocol", "share", "target", "distance", "keep"),
 )
-NO_CONDITIONS = ("bias", "jaggedness", "shiftability")
+NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "deformation", "smoothness", "itn")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"
 IMAGES_INTERVAL = "95 % Wilson over images"
 # Where files keep the interval of their accuracy, the first that is there.
@@ -129,6 +132,8 @@ def describe(path: Path) -> list[Result]:
     """What the file says of each of its networks, its large arrays left where they are."""
     with hdf5.open(path, kinds=tuple(WRITERS)) as file:
         layers = file.layers()
+        if not layers and "layer" in file:
+            layers = file.array("layer").tolist()
         if not layers and file.kind in ("invariance", "activations"):
             raise InvtoolError(f"{file.label} holds no layer")
         if file.kind == "calibration":
@@ -203,7 +208,7 @@ def _number(value: Any) -> int | None:
 
 def _part(file: hdf5.Reader, name: str, number: int | None) -> NDArray[Any]:
     """An array, or the part of one network of it."""
-    own = number is not None and file.dims(name)[:1] == ("network",)
+    own = number is not None and file.dims(name)[:1] in (("network",), ("seed",))
     return np.asarray(file.array(name)[number]) if own else file.array(name)
 
 

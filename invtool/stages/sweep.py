@@ -22,7 +22,7 @@ from invtool.measures import SIDES, leaves, threshold, threshold_interval
 from invtool.stages import _devices, _refusals
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite, check_transforms, on_device
-from invtool.stages._subject import Subject, check_alike, facts, names_of, prepare
+from invtool.stages._subject import Subject, check_alike, facts, prepare, short_names
 from invtool.stages.sweep_result import Answers, Images, Moved, Plan, Sweeping, write
 from invtool.stages.sweep_tables import tabulate
 from invtool.transforms import Spec
@@ -41,7 +41,7 @@ def run(config: Sweep, paths: Sequence[Path], target: Path, form: str) -> None:
     answers = measure(config, subjects, plans, specs)
     results = [
         Sweeping(name, plans, found, facts(subject))
-        for name, found, subject in zip(names_of(config.models), answers, subjects, strict=True)
+        for name, found, subject in zip(short_names(config.models), answers, subjects, strict=True)
     ]
     images = _images(config, first, plans, specs)
     inputs = [*(subject.network.steps for subject in subjects), first.images.steps]

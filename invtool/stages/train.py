@@ -19,10 +19,10 @@ from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
 from invtool.models.networks import Network
 from invtool.stages import _devices, _refusals, _search
-from invtool.stages._forward import predict
-from invtool.stages._paradigm import Paradigm, training_images
+from invtool.stages._forward import on_device, predict
+from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import recipe_of, told
-from invtool.training import checkpoints
+from invtool.training import checkpoints, milestones
 from invtool.training.loop import Epoch, TrainingImages
 from invtool.transforms import Spec
 
@@ -41,6 +41,7 @@ class Job:
     target: Path
     resume: bool
     found: _search.Found | None = None  # by a search, for all networks of the run
+    milestones: frozenset[int] = frozenset()  # steps after which a model file is kept
 
 
 def run(config: Train, target: Path) -> list[dict[str, Any]]:
@@ -65,6 +66,10 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     images = open_data(config.data)
     _refusals.seen_count(config.seen, len(images.categories), images.spec)
     images.indices(TEST)  # refused here, where there are none, and not after the training
+    index = images.indices(TRAIN, config.limit)
+    recipe = recipe_of(config)
+    steps = recipe.epochs * recipe.steps_per_epoch(len(index))
+    kept = milestones.of(config.checkpoint_at, steps)
     jobs = _jobs(config, target, going_on)
     paradigms = [Paradigm.of(config, images, job.seen, job.seed, device, precision) for job in jobs]
     rows = [_finished(job) for job in jobs]
@@ -75,9 +80,10 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     if config.search and None in rows:
         place = state if _is_file(target) or len(jobs) > 1 else None
         found = _search.run(config, paradigms[0], place, going_on=going_on)
-    shown = training_images(images, images.indices(TRAIN), device)
+    jobs = [replace(job, found=found, milestones=kept) for job in jobs]
+    pixels, number = on_device(images, index, device)
     done = [
-        row or _train(replace(job, found=found), paradigm, shown)
+        row or _train(job, paradigm, paradigm.labeled(pixels, number))
         for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
     ]
     _search.remove(state)
@@ -124,19 +130,19 @@ def _finished(job: Job) -> dict[str, Any] | None:
     if told(job.target) != job.config:  # of an earlier run, to be overwritten
         return None
     messages.note(f"{job.target} is finished already")
-    return _row(job, models.read_metadata(job.target)["accuracy"])
+    return _row(job, models.read_metadata(job.target))
 
 
 def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any]:
     with streams.writing(job.target) as partial:
         run = _Run(job, paradigm, shown)
         try:
-            accuracy = run.finish(partial)
+            metadata = run.finish(partial)
         except InvtoolError:
             run.withdraw()
             raise
     run.tidy()
-    return _row(job, accuracy)
+    return _row(job, metadata)
 
 
 class _Run:
@@ -148,6 +154,7 @@ class _Run:
         self.recipe = _search.chosen(recipe_of(job.config), job.found)
         self.piped = not _is_file(job.target)
         self.checkpoint = checkpoints.checkpoint_path(job.target)
+        self.kept = milestones.folder(self.checkpoint)  # likewise
         self.log = self.checkpoint.with_suffix(".jsonl")  # an earlier model keeps its own
         self.goes_on = (
             job.resume and self.checkpoint.exists() and told(self.checkpoint) == job.config
@@ -160,8 +167,11 @@ class _Run:
         if self.goes_on:
             self._restore()
         elif not self.piped:
+            milestones.remove(self.kept)
             self._save_checkpoint()
             self.log.write_text("")
+        if not self.trainer.step:
+            self._keep(0)
 
     def _steps(self) -> Steps:
         if self.goes_on:
@@ -170,8 +180,8 @@ class _Run:
         inputs = [self.images.steps]
         return provenance.step(config=config, inputs=inputs, device=str(self.paradigm.device))
 
-    def finish(self, target: Path) -> Accuracy:
-        """Train to the end and write the model; its accuracy on the test images."""
+    def finish(self, target: Path) -> dict[str, Any]:
+        """Train to the end and write the model; its metadata."""
         trainer = self.trainer
         name = f"seen {self.job.seen}, seed {self.job.seed}"
         epochs = messages.progress(
@@ -185,25 +195,40 @@ class _Run:
         for epoch in epochs:
             self._after_epoch(epoch)
         # In full precision, so that every other command finds the same.
-        accuracy = self._accuracy(self.images.indices(TEST), torch.float32)
+        metadata = self._metadata()
+        metadata["accuracy"] = self._accuracy(self.images.indices(TEST), torch.float32)
+        if self.job.config.random_labels:
+            metadata["training_accuracy"] = self._accuracy(self.paradigm.shown, torch.float32)
         self.network.module.eval()
-        models.save(target, _cpu_state(self.network), self._metadata(accuracy), self.steps)
-        return accuracy
+        models.save(target, _cpu_state(self.network), metadata, self.steps)
+        return metadata
 
     def tidy(self) -> None:
-        """The model is whole: its log takes its name, and the checkpoint goes."""
+        """The model is whole: its log and steps take their names, and the checkpoint goes."""
         if not self.piped:
             self.log.replace(self.job.target.with_suffix(".jsonl"))
+            self._settle_steps(milestones.folder(self.job.target))
             self.checkpoint.unlink()
+
+    def _settle_steps(self, final: Path) -> None:
+        """The steps of an earlier model of this name go, whether or not this one has some."""
+        if (
+            self.kept.is_dir() or not self.job.milestones
+        ):  # else a run that was stopped here has done it
+            milestones.remove(final)
+        if self.kept.is_dir():
+            self.kept.rename(final)
 
     def withdraw(self) -> None:
         """A training that came to nothing leaves nothing."""
         for path in (self.checkpoint, self.log):
             if not self.piped:
                 path.unlink(missing_ok=True)
+        milestones.remove(self.kept)
         _search.remove(checkpoints.search_path(self.job.target))
 
     def _after_step(self, step: int) -> None:
+        self._keep(step)  # before a checkpoint leaves it behind
         if self.piped or not step % self.trainer.steps_per_epoch:
             return  # at its end the epoch's line comes first, or it could be lost
         if time.monotonic() - self.saved > self.job.config.checkpoint_every:
@@ -217,8 +242,17 @@ class _Run:
             log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
         self._save_checkpoint()
 
+    def _keep(self, step: int) -> None:
+        """The network as a model file, if it is wanted after this step."""
+        if step not in self.job.milestones:
+            return
+        self.kept.mkdir(exist_ok=True)
+        metadata = {**self._metadata(), "step": step}
+        with streams.writing(milestones.path(self.kept, step)) as partial:
+            models.save(partial, _cpu_state(self.network), metadata, self.steps)
+
     def _save_checkpoint(self) -> None:
-        metadata = {**self._metadata({}), **self.trainer.told()}
+        metadata = {**self._metadata(), **self.trainer.told()}
         checkpoints.save(
             self.checkpoint, self.network.module, self.trainer.optimizer, metadata, self.steps
         )
@@ -227,9 +261,11 @@ class _Run:
     def _restore(self) -> None:
         checkpoints.restore(self.checkpoint, self.network.module, self.trainer.optimizer)
         self.trainer.go_on(models.read_metadata(self.checkpoint))
+        milestones.remove_halves(self.kept)
         # Lines of epochs that the checkpoint does not hold are written again.
         done = self.trainer.step // self.trainer.steps_per_epoch
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        found = self.log if self.log.exists() else self.job.target.with_suffix(".jsonl")
+        lines = found.read_text().splitlines() if found.exists() else []
         self.log.write_text("".join(line + "\n" for line in lines[:done]))
 
     def _accuracy(self, index: NDArray[np.int64], precision: torch.dtype) -> Accuracy:
@@ -252,7 +288,7 @@ class _Run:
             for spec, row in zip(specs, shares, strict=True)
         }
 
-    def _metadata(self, accuracy: Accuracy) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         channels, height, width = self.network.input
         return {
             **self.network.metadata,
@@ -268,14 +304,16 @@ class _Run:
                 "recipe": self.job.config.recipe,
             },
             "run": asdict(self.job.config),
+            **({"random_labels": {"seed": self.job.seed}} if self.job.config.random_labels else {}),
             **({"search": self.job.found} if self.job.found else {}),
-            "accuracy": accuracy,
         }
 
 
-def _row(job: Job, accuracy: Accuracy) -> dict[str, Any]:
+def _row(job: Job, metadata: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"model": job.target.name, "seen": job.seen, "seed": job.seed}
-    for condition, groups in accuracy.items():
+    if "training_accuracy" in metadata:
+        row["training, random labels"] = metadata["training_accuracy"]["none"]["all"]
+    for condition, groups in metadata["accuracy"].items():
         name = "untransformed" if condition == "none" else "transformed"
         for group in ("seen", "unseen"):
             share = groups[group]

@@ -1,4 +1,7 @@
-"""Images through transforms: into an images file, a folder of PNG files, or one contact sheet."""
+"""Images through transforms: into an images file, a folder of PNG files, or one picture.
+
+A picture is a contact sheet, or the vector fields of a deformation.
+"""
 
 import json
 import os
@@ -24,7 +27,7 @@ from invtool.transforms import Spec, parse
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
-SHEET_ROWS = 8  # images, unless --limit says otherwise
+PICTURE_ROWS = 8  # images, unless --limit says otherwise
 Rows = NDArray[np.int64]
 Pixels = NDArray[Any]
 
@@ -38,9 +41,12 @@ def run(config: Transform, output: Path) -> None:
     elif config.form == "folder":
         with _whole_folder(output) as folder:
             _write_folder(config, pictures, folder)
-    else:
+    elif config.form == "h5":
         with streams.writing(output) as target:
             _write_file(config, pictures, target)
+    else:
+        with streams.writing(output) as target:
+            _draw_fields(config, pictures, target)
 
 
 def _transformed(
@@ -97,7 +103,7 @@ def _write_sheet(config: Transform, pictures: Pictures, target: Path) -> None:
     from invtool.plots import sheet
 
     specs = [Spec(), *map(parse, config.transforms)]
-    rows = pictures.spread(config.limit or SHEET_ROWS)
+    rows = pictures.spread(config.limit or PICTURE_ROWS)
     cells: list[tuple[NDArray[np.uint8], ...]] = []
     for _, columns in _transformed(pictures, rows, specs, config.seed):
         shown = [
@@ -110,6 +116,35 @@ def _write_sheet(config: Transform, pictures: Pictures, target: Path) -> None:
         [_heading(spec) for spec in specs], [pictures.names[row] for row in rows], cells
     )
     drawn.save(target, format="PNG", pnginfo=about)
+
+
+def _draw_fields(config: Transform, pictures: Pictures, target: Path) -> None:
+    from invtool.plots import deformed, style
+    from invtool.transforms.deformation import control_points, drawn, field
+
+    spec = parse(config.transforms[0])
+    (step,) = spec.steps
+    names = [parameter.name for parameter in step.transform.parameters]
+    settings: dict[str, Any] = dict(zip(names, step.values, strict=True))
+    del settings["border"]
+    rows = pictures.spread(config.limit or PICTURE_ROWS)
+    panels = []
+    for part, both in _transformed(pictures, rows, [Spec(), spec], config.seed):
+        before = torch.from_numpy(both[0])
+        moved = drawn(before, **settings, seed=config.seed, index=torch.from_numpy(part))
+        height, width = before.shape[2:]
+        point = control_points(round(moved.shape[1] ** 0.5), height, width).numpy()
+        fields = field(moved, height, width).numpy()
+        for number, row in enumerate(part):
+            pair = [displayed(images[number], spec) for images in both]
+            own = moved[number].numpy()
+            panels.append(
+                deformed.Deformed(pictures.names[row], pair[0], pair[1], point, own, fields[number])
+            )
+    steps = provenance.step(config=asdict(config), inputs=[pictures.steps])
+    about = "\n".join(done["command"] for done in steps)
+    figure = deformed.draw(panels, f"{spec}, seed {config.seed}.")
+    style.save(figure, target, config.form, about=about)
 
 
 def _heading(spec: Spec) -> list[str]:

@@ -145,7 +145,8 @@ def _sizes(file: hdf5.Reader) -> list[str]:
         if "*" not in array.path and array.path in file:
             shape = file.dataset(array.path).shape
             sizes |= dict(zip(file.axes(array.path, array), shape, strict=True))
-    sizes["layer"] = len(file.layers())
+    if layers := file.layers():
+        sizes["layer"] = len(layers)
     return [f"{dim} {size}" for dim, size in sizes.items() if size]
 
 

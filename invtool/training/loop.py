@@ -67,8 +67,7 @@ class Trainer:
         self.precision = precision
         self.device = images.image.device
         self.batch = recipe.batch_size
-        # Images are drawn with replacement, so that a batch may be larger than the set.
-        self.steps_per_epoch = max(1, len(images.label) // self.batch)
+        self.steps_per_epoch = recipe.steps_per_epoch(len(images.label))
         self.steps = recipe.epochs * self.steps_per_epoch
         self.step = 0
         self.total = torch.zeros(2, device=self.device)  # of the epoch so far: loss, right

@@ -22,6 +22,10 @@ class Recipe:
     warmup: float | None = None
     label_smoothing: float = 0.0
 
+    def steps_per_epoch(self, images: int) -> int:
+        """With so many images to train on, which are drawn with replacement: a batch may be larger."""
+        return max(1, images // self.batch_size)
+
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` of `steps`.
 

@@ -16,7 +16,15 @@ torch.Size([1, 3, 4, 4])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from invtool.transforms.registry import TRANSFORMS, Choice, Parameter, Transform
+from invtool.transforms.registry import (
+    FROM_FILES,
+    TRANSFORMS,
+    Choice,
+    File,
+    Pair,
+    Parameter,
+    Transform,
+)
 from invtool.transforms.specs import Spec, SpecError, Step, parse
 
 if TYPE_CHECKING:
@@ -27,7 +35,9 @@ if TYPE_CHECKING:
         contrast_inversion,
         grayscale,
     )
+    from invtool.transforms.controllers import itn
     from invtool.transforms.convolution import blur, high_pass, horizontal_filter, vertical_filter
+    from invtool.transforms.deformation import deform
     from invtool.transforms.embedding import embed
     from invtool.transforms.geometry import (
         rot90,
@@ -43,8 +53,11 @@ if TYPE_CHECKING:
     from invtool.transforms.noise import salt_pepper, white_noise
 
 __all__ = [
+    "FROM_FILES",
     "TRANSFORMS",
     "Choice",
+    "File",
+    "Pair",
     "Parameter",
     "Spec",
     "SpecError",
@@ -55,10 +68,12 @@ __all__ = [
     "color_rotation",
     "contrast",
     "contrast_inversion",
+    "deform",
     "embed",
     "grayscale",
     "high_pass",
     "horizontal_filter",
+    "itn",
     "parse",
     "rot90",
     "rot180",
@@ -77,7 +92,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a transform's module (and torch) when the transform is first asked for."""
-    entry = TRANSFORMS.get(name.replace("_", "-"))
+    entry = (TRANSFORMS | FROM_FILES).get(name.replace("_", "-"))
     if entry is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{entry.module}"), name)

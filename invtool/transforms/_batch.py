@@ -33,11 +33,14 @@ def check(image: Tensor, smallest: int = 1) -> None:
         )
 
 
-def pieces(image: Tensor) -> Iterator[slice]:
-    """Slices of the image axis: pieces that fit the cache on a CPU, the whole batch elsewhere."""
+def pieces(image: Tensor, least: int = 1) -> Iterator[slice]:
+    """Slices of the image axis: pieces that fit the cache on a CPU, the whole batch elsewhere.
+
+    A piece has `least` images or more, where the work is shared out by image among threads.
+    """
     images = image.shape[0]
     size = images
     if image.device.type == "cpu":
-        size = max(1, IN_CACHE * images // max(1, image.numel()))
+        size = max(least, IN_CACHE * images // max(1, image.numel()))
     for start in range(0, images, max(1, size)):
         yield slice(start, start + size)

@@ -5,14 +5,15 @@ the tuple below: the spec grammar, the list, the help and the contact sheet read
 function's name is the transform's, with underscores; its keywords are the parameters'.
 
 A source is the short name of a paper and a place in it: *categories* is the paper on robustness
-across categories and invariant neurons, *sensitivity* the one on the Invariant Transformer Net.
+across categories and invariant neurons, *sensitivity* the one on the Invariant Transformer Net,
+*deformation* the one on learned deformation stability.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,22 +21,26 @@ if TYPE_CHECKING:
 Family = Literal["color", "convolution", "noise", "geometric"]
 FILLS = ("inpaint", "black", "edge", "mean")  # of what lies around an object
 BORDERS = ("zeros", "edge", "reflect")  # of what lies outside the image
+Value = float | str | tuple[float, float]
+"""What a parameter may be: a number, a word or the name of a file, or a pair of numbers."""
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One number of a transform: its default, its unit and the closed range that it may take.
 
-    A `tacit` one is left out of a spec's text where it has its default. At a `singular` value,
-    which the range leaves out, nothing of the image would be left to see.
+    Where the default is `auto`, which goes by the images' size, that word may be given too. A
+    `whole` one is an integer. A `tacit` one is left out of a spec's text where it has its default.
+    At a `singular` value, which the range leaves out, nothing of the image would be left to see.
     """
 
     name: str
-    default: float
+    default: float | Literal["auto"]
     unit: str
     low: float
     high: float
     help: str
+    whole: bool = False
     tacit: bool = False
     singular: float | None = None
 
@@ -44,15 +49,18 @@ class Parameter:
         """As messages and tables write it: `0 to 64 px`; a pure number's unit, 1, is left out."""
         unit = "" if self.unit == "1" else f" {self.unit}"
         but = "" if self.singular is None else f" other than {self.singular:g}"
-        return f"{self.low:g} to {self.high:g}{unit}{but}"
+        word = " or auto" if self.default == "auto" else ""
+        return f"{self.low:g} to {self.high:g}{unit}{but}{word}"
 
     def row(self) -> dict[str, str | None]:
         """The columns of a table that describe it."""
-        default = f"{self.default:g}"
+        default = self.default if isinstance(self.default, str) else f"{self.default:g}"
         return {"parameter": self.name, "default": default, "unit": self.unit, "range": self.range}
 
-    def told(self, value: float | str) -> str:
+    def told(self, value: Value) -> str:
         """A value with its unit, where the name does not tell it: `2 px`."""
+        if isinstance(value, str):
+            return value
         unit = "" if self.unit in ("1", self.name) else f" {self.unit}"
         return f"{value:g}{unit}"
 
@@ -79,9 +87,62 @@ class Choice:
         """The columns of a table that describe it."""
         return {"parameter": self.name, "default": self.default, "unit": None, "range": self.range}
 
-    def told(self, value: float | str) -> str:
+    def told(self, value: Value) -> str:
         """The word."""
         return str(value)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a transform is read from: it stands first in the spec, without its name and `=`."""
+
+    name: str
+    help: str
+    default: str = ""
+    tacit: bool = False
+
+    @property
+    def range(self) -> str:
+        """As messages and tables write it."""
+        return self.help
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        return {"parameter": "FILE", "default": None, "unit": None, "range": self.range}
+
+    def told(self, value: Value) -> str:
+        """Its name without the folder."""
+        return str(value).rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers of a transform, written 0.5/0 or 0.5,0: their default and their closed range."""
+
+    name: str
+    default: tuple[float, float]
+    low: float
+    high: float
+    help: str
+    tacit: bool = False
+
+    @property
+    def range(self) -> str:
+        """As messages and tables write it."""
+        return f"two numbers, {self.low:g} to {self.high:g}"
+
+    def row(self) -> dict[str, str | None]:
+        """The columns of a table that describe it."""
+        default = self.told(self.default)
+        return {"parameter": self.name, "default": default, "unit": "1", "range": self.range}
+
+    def told(self, value: Value) -> str:
+        """Both numbers."""
+        pair: Any = value
+        return "/".join(f"{number:g}" for number in pair)
+
+
+Setting = Parameter | Choice | File | Pair
 
 
 @dataclass(frozen=True)
@@ -98,7 +159,7 @@ class Transform:
     module: str
     help: str
     source: str
-    parameters: tuple[Parameter | Choice, ...] = ()
+    parameters: tuple[Setting, ...] = ()
     random: bool = False
     signed: bool = False
     strength: str | None = None
@@ -113,7 +174,7 @@ class Transform:
         function: Callable[..., Tensor] = getattr(module, self.name.replace("-", "_"))
         return function
 
-    def parameter(self, name: str) -> Parameter | Choice:
+    def parameter(self, name: str) -> Setting:
         """The parameter of that name; KeyError if there is none."""
         return {parameter.name: parameter for parameter in self.parameters}[name]
 
@@ -363,7 +424,37 @@ _TABLE = (
         ),
         random=True,
     ),
+    Transform(
+        name="deform",
+        family="geometric",
+        module="deformation",
+        help="smooth random deformation, a thin-plate spline",
+        source="deformation, section 2.1",
+        parameters=(
+            Parameter("grid", "auto", "points", 2, 16, "control points a side", whole=True),
+            Parameter("pixels", "auto", "px", 0.0, 1024.0, "largest displacement along an axis"),
+            Choice("border", "edge", BORDERS, "what lies outside the image"),
+        ),
+        random=True,
+    ),
 )
 
 TRANSFORMS: dict[str, Transform] = {entry.name: entry for entry in _TABLE}
 """Every transform by its name in specs, in the order of the papers' figures."""
+
+FROM_FILES: dict[str, Transform] = {
+    "itn": Transform(
+        name="itn",
+        family="geometric",
+        module="controllers",
+        help="what invtool itn has learned, colors and then places",
+        source="sensitivity, section III.D",
+        parameters=(
+            File("file", "controllers, as NAME.st"),
+            Pair("k1", (0.0, 0.0), 0.0, 1.0, "of places"),
+            Pair("k2", (0.0, 0.0), 0.0, 1.0, "of colors"),
+            Parameter("start", 0.0, "1", 0.0, 999.0, "which of its starts", tacit=True),
+        ),
+    )
+}
+"""Transforms that are nothing without a file."""

@@ -2,8 +2,9 @@
 
     spec       = "none" | step { "+" step }
     step       = name [ ":" parameter { "," parameter } ]
-    parameter  = key "=" ( number | word )
+    parameter  = key "=" ( number | word | number "/" number ) | file
 
+A file comes first, and has no `+` or `,` in its name; of a pair of numbers, `,` may part them too.
 Steps apply from left to right. A parameter that is left out has the default of the registry, and is
 written out in the canonical text, so that a file that records it says what was done; only a tacit
 one, which a transform got after files had been written without it, is left out at its default.
@@ -15,12 +16,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from invtool.transforms.registry import TRANSFORMS, Choice, Parameter, Transform
+from invtool.transforms.registry import (
+    FROM_FILES,
+    TRANSFORMS,
+    Choice,
+    File,
+    Pair,
+    Setting,
+    Transform,
+    Value,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 IDENTITY = "none"
+NAMED = TRANSFORMS | FROM_FILES
 
 
 class SpecError(ValueError):
@@ -32,15 +43,21 @@ class Step:
     """One transform with the value of each of its parameters, in the registry's order."""
 
     name: str
-    values: tuple[float | str, ...]
+    values: tuple[Value, ...]
 
     @property
     def transform(self) -> Transform:
         """The registry's entry."""
-        return TRANSFORMS[self.name]
+        return NAMED[self.name]
 
     @property
-    def told(self) -> list[tuple[Parameter | Choice, float | str]]:
+    def files(self) -> list[str]:
+        """The files that it is read from."""
+        pairs = zip(self.transform.parameters, self.values, strict=True)
+        return [str(value) for parameter, value in pairs if isinstance(parameter, File)]
+
+    @property
+    def told(self) -> list[tuple[Setting, Value]]:
         """The parameters that are written out, with their values: all but tacit defaults."""
         return [
             (parameter, value)
@@ -62,7 +79,7 @@ class Step:
         return Step(self.name, tuple(value if p == moved else old for p, old in pairs))
 
     def __str__(self) -> str:
-        text = ",".join(f"{parameter.name}={_text(value)}" for parameter, value in self.told)
+        text = ",".join(_written(parameter, value) for parameter, value in self.told)
         return f"{self.name}:{text}" if text else self.name
 
 
@@ -138,17 +155,36 @@ def _step(part: str, text: str) -> Step:
         )
     if name == IDENTITY:
         raise SpecError(f"{IDENTITY!r} stands alone; in {text!r} it is joined to other steps")
-    transform = TRANSFORMS.get(name)
+    transform = NAMED.get(name)
     if transform is None:
         raise SpecError(_unknown(name))
-    given = dict(_setting(setting, transform) for setting in settings.split(",") if colon)
-    if len(given) < settings.count(",") + bool(colon):
+    parts = _parts(settings, transform) if colon else []
+    given = dict(_setting(setting, transform) for setting in parts)
+    if len(given) < len(parts):
         raise SpecError(f"{part!r} gives a parameter of {name!r} twice")
+    if any(isinstance(p, File) and not given.get(p.name) for p in transform.parameters):
+        raise SpecError(f"transform {name!r} is read from a file; write {name}:FILE")
     values = [given.get(parameter.name, parameter.default) for parameter in transform.parameters]
     return Step(name, tuple(values))
 
 
-def _setting(setting: str, transform: Transform) -> tuple[str, float | str]:
+def _parts(settings: str, transform: Transform) -> list[str]:
+    """The settings KEY=VALUE: a file with its key, the second number of a pair with the first."""
+    parts: list[str] = []
+    for part in settings.split(","):
+        key = parts[-1].partition("=")[0].strip() if parts else ""
+        first = transform.parameters[0] if not parts and transform.parameters else None
+        pairs = [p.name for p in transform.parameters if isinstance(p, Pair)]
+        if isinstance(first, File) and "=" not in part:
+            parts.append(f"{first.name}={part}")
+        elif key in pairs and "=" not in part and "/" not in parts[-1]:
+            parts[-1] += f"/{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def _setting(setting: str, transform: Transform) -> tuple[str, Value]:
     key, equals, value = (part.strip() for part in setting.partition("="))
     names = [parameter.name for parameter in transform.parameters]
     if not names:
@@ -166,16 +202,25 @@ def _setting(setting: str, transform: Transform) -> tuple[str, float | str]:
     return key, _value(value, transform, transform.parameter(key))
 
 
-def _value(number: str, transform: Transform, parameter: Parameter | Choice) -> float | str:
+def _value(number: str, transform: Transform, parameter: Setting) -> Value:
     label = f"{parameter.name} of {transform.name!r}"
+    if isinstance(parameter, File):
+        return number
+    if isinstance(parameter, Pair):
+        return _pair(number, label, parameter)
     if isinstance(parameter, Choice):
         if number not in parameter.words:
             raise SpecError(f"{label} is {parameter.range}, not {number!r}")
         return number
+    if number == parameter.default:
+        return number
+    kind = "a whole number" if parameter.whole else "a number"
     try:
         value = float(number)
     except ValueError:
-        raise SpecError(f"{label} is a number, {parameter.range}, not {number!r}") from None
+        raise SpecError(f"{label} is {kind}, {parameter.range}, not {number!r}") from None
+    if parameter.whole and not value.is_integer():
+        raise SpecError(f"{label} is {kind}, {parameter.range}, not {number}")
     if value == parameter.singular:
         raise SpecError(
             f"{label} is within {parameter.range}; at {number} {transform.name!r} is singular: "
@@ -186,8 +231,18 @@ def _value(number: str, transform: Transform, parameter: Parameter | Choice) -> 
     return value + 0.0  # -0 becomes 0
 
 
+def _pair(text: str, label: str, parameter: Pair) -> tuple[float, float]:
+    try:
+        first, second = map(float, text.split("/"))
+    except ValueError:
+        raise SpecError(f"{label} is {parameter.range}, as 0.5/0, not {text!r}") from None
+    if not all(parameter.low <= number <= parameter.high for number in (first, second)):
+        raise SpecError(f"{label} is {parameter.range}, not {text}")
+    return first + 0.0, second + 0.0
+
+
 def _unknown(name: str) -> str:
-    nearest = difflib.get_close_matches(name.lower(), TRANSFORMS, n=1)
+    nearest = difflib.get_close_matches(name.lower(), NAMED, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"no transform {name!r}; {hint}`invtool transform --list` shows them all"
 
@@ -196,10 +251,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _text(value: float | str) -> str:
-    """The shortest text that reads back as the same value: 2, 0.5, 1e-05, black."""
+def _written(parameter: Setting, value: Value) -> str:
+    return _text(value) if isinstance(parameter, File) else f"{parameter.name}={_text(value)}"
+
+
+def _text(value: Value) -> str:
+    """The shortest text that reads back as the same value: 2, 0.5, 1e-05, black, 0.5/0."""
     if isinstance(value, str):
         return value
+    if isinstance(value, tuple):
+        return "/".join(map(_text, value))
     return str(int(value)) if value == math.trunc(value) else repr(value)
 
 

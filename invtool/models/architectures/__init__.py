@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, str] = {
 """Name -> what it is; the builder of `some-name` is the function of that name in the module `some_name`."""
 
 OPTIONS: dict[str, dict[str, type]] = {
-    "blocks": {"filters": int, "downsampling": str},
+    "blocks": {"structure": str, "filters": int, "downsampling": str},
     "alexnet": {"hidden": int},
 }
 """Name -> arguments of its own that may follow the name, as `blocks:filters=16,downsampling=strided`."""
@@ -38,8 +38,12 @@ PREFIXES: dict[str, str] = {
 """Prefix of a network that is somebody else's -> how its name is written."""
 
 
-def build(name: str, arguments: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
-    """Make the network `name` with fresh weights that depend on `seed` alone.
+def build(
+    name: str, arguments: Mapping[str, Any], *, seed: int = 0, init_smooth: float = 0.0
+) -> nn.Module:
+    """Make the network `name` with fresh weights that depend on `seed`, and on how smooth filters start, alone.
+
+    With `init_smooth`, a Gaussian of that many pixels smooths them; see `initialization`.
 
     Every built-in network takes `categories`, `channels`, `height` and `width` (pixels) and its own arguments besides.
 
@@ -55,12 +59,16 @@ def build(name: str, arguments: Mapping[str, Any], *, seed: int = 0) -> nn.Modul
     """
     import torch
 
+    from invtool.models import initialization
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return _make(name, arguments)
+            module = _make(name, arguments)
         except (TypeError, ValueError) as error:
             raise UsageError(f"cannot build '{name}' with {dict(arguments)}: {error}") from error
+    initialization.smooth(module, init_smooth)
+    return module
 
 
 def _make(name: str, arguments: Mapping[str, Any]) -> nn.Module:

@@ -16,8 +16,11 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-SMALL = ((2, 32), (2, 64), (2, 128), (2, 256))
-LARGE = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+STRUCTURES = {
+    "small": ((2, 32), (2, 64), (2, 128), (2, 256)),
+    "large": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
+}
+"""Name -> (layers, channels) of each block."""
 
 
 class Subsample(nn.Module):
@@ -58,7 +61,8 @@ def blocks(
     channels: int = 3,
     height: int = 32,
     width: int = 32,
-    blocks: Sequence[Sequence[int]] = SMALL,
+    structure: str = "small",
+    blocks: Sequence[Sequence[int]] | None = None,
     filters: int | None = None,
     downsampling: str = "max-pool",
 ) -> nn.Module:
@@ -71,15 +75,19 @@ def blocks(
         channels: of the input.
         height: of the input in pixels; only checked, since the network takes any size that its blocks can halve.
         width: as height.
-        blocks: (layers, channels) of each block.
-        filters: channels of the first block, those of the others in proportion; None: as `blocks` says.
+        structure: small or large.
+        blocks: (layers, channels) of each block, in place of a structure.
+        filters: channels of the first block, those of the others in proportion; None: as the structure has them.
         downsampling: subsample, max-pool, average-pool, strided or strided-relu.
 
     Raises:
-        ValueError: unknown downsampling, or an input too small to be halved once a block.
+        ValueError: unknown downsampling or structure, or an input too small to be halved once a block.
     """
     if downsampling not in DOWNSAMPLING:
         raise ValueError(f"downsampling '{downsampling}' is none of {', '.join(DOWNSAMPLING)}")
+    if structure not in STRUCTURES:
+        raise ValueError(f"structure '{structure}' is none of {', '.join(STRUCTURES)}")
+    blocks = blocks or STRUCTURES[structure]
     if filters is not None:
         blocks = [(layers, max(1, wide * filters // blocks[0][1])) for layers, wide in blocks]
     if min(height, width) < 2 ** len(blocks):

@@ -1,0 +1,270 @@
+"""How far random deformations move the response of every layer, and how far the worst ones do.
+
+A clean image passes a network once, and each of its deformations once. What a layer answers to the
+clean images is kept until all pairs of them are compared. Several networks are measured one after
+the other, on the same deformed images.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import prod
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from invtool.config import Deform
+from invtool.errors import InvtoolError
+from invtool.files import hdf5, messages, models, provenance, trajectories
+from invtool.measures import median_of_pairs
+from invtool.models.capture import Layer, select
+from invtool.models.networks import Network
+from invtool.stages import _devices
+from invtool.stages._deformations import Deformations, check_same_size
+from invtool.stages._responses import INPUT, Responses
+from invtool.stages._subject import Subject, check_alike, prepare, short_names
+from invtool.stages._worst import STARTS, ascend
+from invtool.stages.deform_result import Measured, Result, tabulate, write
+
+DOWN = r"block\d+\.down"  # of a block network: one layer, whatever it consists of
+
+
+def run(config: Deform, paths: Sequence[Path], target: Path, form: str) -> None:
+    """Measure the networks that `config.models` names, whose files are at `paths`."""
+    names = short_names(config.models)
+    found: list[Measured] = []
+    inputs: list[provenance.Steps] = []
+    deformations: Deformations | None = None
+    held: list[_Opened] = []  # for the worst deformations of the others
+    for opened in _networks(config, paths, names):
+        inputs.append(opened.subject.network.steps)
+        if deformations is None:
+            deformations = Deformations(opened.subject, config, keep=len(paths) > 1)
+        check_same_size(deformations.subject, opened.subject)
+        found.append(_measure(config, opened, deformations))
+        if config.worst:
+            _worst(config, opened, deformations, found[-1])
+            held += [opened] * (len(paths) > 1)
+    assert deformations is not None
+    transfer = _transfer(config, held, deformations, found) if held else None
+    inputs.append(deformations.subject.images.steps)
+    device = str(deformations.subject.device)
+    steps = provenance.step(config=asdict(config), inputs=inputs, device=device)
+    result = Result(config, found, deformations.subject, _facts(config, deformations), transfer)
+    if form != "h5":
+        tabulate(target, result, form, steps)
+        return
+    with hdf5.create(target, "deformation", steps) as out:
+        write(out, result, deformations.displacement.cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A network, and what is measured of it."""
+
+    name: str
+    label: str
+    step: int
+    trained: bool
+    subject: Subject
+    layers: list[Layer]
+    worst_layers: list[Layer]
+
+    @property
+    def worst_names(self) -> set[str]:
+        return {layer.name for layer in self.worst_layers}
+
+
+def _networks(config: Deform, paths: Sequence[Path], names: Sequence[str]) -> Iterator[_Opened]:
+    """Each network, opened when it is wanted."""
+    first: Subject | None = None
+    for name, path, reference in zip(names, paths, config.models, strict=True):
+        metadata = models.read_metadata(path) if path.is_file() else {}
+        own = replace(config, model=reference, seed=_seed(config, metadata))
+        subject = prepare(
+            own, path, transforms=(), images=first.images if first else None, labels=False
+        )
+        if len(subject.index) < 2:
+            raise InvtoolError(
+                f"{subject.images.spec} has one test image; distances between images want two or more"
+            )
+        first = first or subject
+        check_alike(first, subject)
+        layers = representations(subject.network, config.layers)
+        label = trajectories.label_of(metadata, name)
+        yield _Opened(
+            name,
+            f"{label}, untrained" if config.untrained else label,
+            trajectories.step_of(metadata),
+            not config.untrained,
+            subject,
+            layers,
+            select(layers, config.worst_layers) if config.worst_layers else layers[-1:],
+        )
+
+
+def _seed(config: Deform, metadata: dict[str, Any]) -> int:
+    """Of the weights: what the file was trained from, where it is one that tells."""
+    training = metadata.get("training")
+    seed = training.get("seed") if isinstance(training, dict) else None
+    return seed if isinstance(seed, int) else config.seed
+
+
+def representations(network: Network, patterns: Sequence[str]) -> list[Layer]:
+    """The layers that are chosen, of those that the paper compares.
+
+    These are the input as layer 0, activations, pools, and the penultimate layer; what a block of a
+    block network ends in, be it a pool, a convolution or more, is one layer, `block1.down`. The word
+    `all` is all of them, and patterns are as in `select`.
+    """
+    layers = network.layers
+    down = {layer.name for layer in layers if fullmatch(DOWN, layer.name)}
+    known = [
+        replace(layer, kind="pool") if layer.name in down else layer
+        for layer in layers
+        if not any(layer.name.startswith(f"{name}.") for name in down)
+    ]
+    pools = [layer.name for layer in known if layer.kind == "pool"] if "all" in patterns else []
+    zero = Layer(INPUT, "activation", network.input, -1, layers[0].pass_length, False, False)
+    return select([zero, *known], [*patterns, *pools])
+
+
+def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Measured:
+    """Distances under every draw, and the median of all pairs, at every layer of a network."""
+    subject, layers = opened.subject, opened.layers
+    images, size = len(subject.index), _batch_size(config, opened)
+    deformed = np.full((config.draws, images, len(layers)), np.nan)
+    noised = np.full(deformed.shape, np.nan) if config.noise else None
+    with torch.no_grad(), Responses(subject.network, layers, images, config.distance) as kept:
+        with _devices.arithmetic(subject.device, subject.precision):
+            for part in _parts(images, size, f"deforming, {opened.name}"):
+                clean = deformations.clean(part)
+                kept.keep(clean, part.start)
+                for draw in range(config.draws):
+                    moved = deformations.deformed(draw, part, clean)
+                    deformed[draw, part] = kept.compare(moved, part.start).cpu().numpy()
+                    if noised is not None:
+                        noise = deformations.noised(draw, part, clean, moved)
+                        noised[draw, part] = kept.compare(noise, part.start).cpu().numpy()
+        median = [median_of_pairs(kept.pairs(layer.name)) for layer in layers]
+    for layer, value in zip(layers, median, strict=True):
+        if not value > 0:
+            messages.warn(
+                f"layer {layer.name} of {opened.name} answers alike to most images: "
+                "no median distance, no sensitivity"
+            )
+    return Measured(
+        opened.name,
+        opened.label,
+        opened.step,
+        opened.trained,
+        [layer.name for layer in layers],
+        deformed,
+        np.array(median),
+        noised,
+    )
+
+
+def _batch_size(config: Deform, opened: _Opened) -> int:
+    """So many images that the largest layer fits: a layer's values go before the next one's come."""
+    largest = max(opened.layers, key=lambda layer: prod(layer.shape))
+    return _devices.batch_size(config.batch_size, [largest], opened.subject.device)
+
+
+def _parts(images: int, size: int, label: str) -> Iterator[slice]:
+    """Runs of at most `size` images."""
+    starts = messages.progress(
+        range(0, images, size), total=images, label=label, unit="images", size=size
+    )
+    for first in starts:
+        yield slice(first, min(first + size, images))
+
+
+def _worst(config: Deform, opened: _Opened, deformations: Deformations, found: Measured) -> None:
+    """Add to `found` the worst deformation of every image for each of the layers asked for."""
+    subject, images = opened.subject, len(opened.subject.index)
+    # The gradient wants every layer of a batch at once.
+    size = _devices.batch_size(config.batch_size, opened.subject.network.layers, subject.device)
+    points = deformations.grid**2
+    far = np.full((images, len(found.layers)), np.nan)
+    moved = np.full((images, len(found.layers), points, 2), np.nan, np.float32)
+    drawn = deformations.displacement
+    others = [deformations.drawn(STARTS + n) for n in range(config.restarts - 1)]
+    for layer in opened.worst_layers:
+        place = found.layers.index(layer.name)
+        farthest = np.nan_to_num(found.deformed[:, :, place]).argmax(axis=0)
+        first = drawn[torch.from_numpy(farthest), torch.arange(images)]
+        starts = torch.stack([first, *others])
+        for part in _parts(images, size, f"worst for {layer.name}, {opened.name}"):
+            with _devices.arithmetic(subject.device, subject.precision):
+                best, where = ascend(
+                    deformations,
+                    subject.network,
+                    layer,
+                    part,
+                    starts[:, part],
+                    steps=config.steps,
+                    kind=config.distance,
+                )
+            far[part, place] = best.cpu().numpy()
+            moved[part, place] = where.cpu().numpy()
+    found.worst, found.worst_displacement = far, moved
+
+
+def _transfer(
+    config: Deform,
+    opened: Sequence[_Opened],
+    deformations: Deformations,
+    found: Sequence[Measured],
+) -> dict[tuple[int, int, str], NDArray[np.float64]]:
+    """Distances (image,) by network, network whose worst deformations it is shown, and layer."""
+    distances: dict[tuple[int, int, str], NDArray[np.float64]] = {}
+    for n, network in enumerate(opened):
+        for layer in network.worst_layers:
+            sources = [m for m in range(len(found)) if layer.name in opened[m].worst_names]
+            for m, values in _shown_others(config, network, layer, deformations, found, sources):
+                distances[n, m, layer.name] = values
+    return distances
+
+
+def _shown_others(
+    config: Deform,
+    opened: _Opened,
+    layer: Layer,
+    deformations: Deformations,
+    found: Sequence[Measured],
+    sources: Sequence[int],
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    subject = opened.subject
+    images = len(subject.index)
+    distances = np.full((len(sources), images), np.nan)
+    size = _batch_size(config, opened)
+    with (
+        torch.no_grad(),
+        _devices.arithmetic(subject.device, subject.precision),
+        Responses(subject.network, [layer], images, config.distance) as kept,
+    ):
+        for part in _parts(images, size, f"worst of the others, {opened.name}"):
+            clean = deformations.clean(part)
+            kept.keep(clean, part.start)
+            for row, source in zip(distances, sources, strict=True):
+                moved = found[source].displaced(layer.name)[part]
+                pixels = deformations.warped(clean, torch.from_numpy(moved).to(subject.device))
+                row[part] = kept.compare(pixels, part.start)[:, 0].cpu().numpy()
+    yield from zip(sources, distances, strict=True)
+
+
+def _facts(config: Deform, deformations: Deformations) -> dict[str, Any]:
+    """Root attributes of the file."""
+    worst = {"restarts": config.restarts, "steps": config.steps} if config.worst else {}
+    return {
+        "data": deformations.subject.images.spec,
+        "distance": config.distance,
+        "grid": deformations.grid,
+        "pixels": deformations.pixels,
+        "border": config.border,
+        **worst,
+    }

@@ -1,0 +1,77 @@
+"""`deform`, files included, beside the bare forward passes that it needs: one of each clean image and
+one of each deformed, for all layers of ResNet-18 at 224 px.
+
+Bare passes find their images normalized, in memory, in the batches that the command takes. `opened`
+is what it takes to make the network and list its layers, which the command does first, and is part
+of its seconds. Memory is the highest that the process held beyond what it held before, of the command
+and of the passes: the responses of all layers to 128 images are 1.3 GB.
+"""
+
+import tempfile
+from math import prod
+from pathlib import Path
+
+import torch
+from bench_shifts import NETWORK, SIDE, TARGET, TOLD, forward, opening, photographs
+from measure import Spread, Table, in_turns, main, memory, peak_memory
+
+from invtool.config import Deform
+from invtool.models import networks, references
+from invtool.stages import _devices, deform
+
+IMAGES = 128
+
+
+def measured(quick: bool) -> list[Table]:
+    count, turns = (8, 1) if quick else (IMAGES, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        source = str(photographs(Path(folder) / "photos.h5", count))
+        works = {
+            "deform, all layers": (2, Deform(models=(NETWORK,), data=source, **TOLD)),
+            "deform --noise": (3, Deform(models=(NETWORK,), data=source, noise=True, **TOLD)),
+            "deform --draws 3": (4, Deform(models=(NETWORK,), data=source, draws=3, **TOLD)),
+        }
+        target = Path(folder) / "result.h5"
+        table = Table(f"{NETWORK} at {SIDE} px, {count} images, seconds")
+        for name, (passes, config) in works.items():
+            table.rows.append(row(name, passes, config, target, count, turns))
+        return [table]
+
+
+def row(
+    name: str, passes: int, config: Deform, target: Path, count: int, turns: int
+) -> dict[str, object]:
+    network = networks.load(
+        references.parse(NETWORK), untrained=True, size=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3
+    )
+    largest = max(deform.representations(network, config.layers), key=lambda x: prod(x.shape))
+    size = _devices.batch_size(None, [largest], torch.device("cpu"))
+    shown = network.prepared(torch.rand(count, 3, SIDE, SIDE) * 255)
+    seconds = in_turns(
+        {
+            "forward": lambda: sum(forward(network, shown, size) for _ in range(passes)),
+            "opened": opening,
+            "command": lambda: deform.run(config, [Path("-")], target, "h5"),
+        },
+        turns,
+    )
+    ratio: Spread = seconds["command"] / (seconds["forward"] + seconds["opened"])
+    before = memory()
+    held = peak_memory(lambda: forward(network, shown, size)) - before
+    kept = peak_memory(lambda: deform.run(config, [Path("-")], target, "h5")) - before
+    return {
+        "command": name,
+        "passes": passes,
+        "forward": seconds["forward"],
+        "seconds": seconds["command"],
+        "opened": seconds["opened"],
+        "command / (forward + opened)": ratio,
+        "target": TARGET,
+        "met": "yes" if ratio.median <= TARGET else "no",
+        "memory, MB": kept / 1e6,
+        "of a pass, MB": held / 1e6,
+    }
+
+
+if __name__ == "__main__":
+    main(measured, text=__doc__, within=True)
