@@ -39,6 +39,7 @@ LAYERS = {
     "jaggedness": {},
     "shiftability": {"conv1": ("image", "position", "channel")},
     "sweep": {},
+    "itn": {},
 }
 LEAVES = {
     "activations": "activation",

@@ -45,17 +45,22 @@ def test_each_sweep_is_drawn_by_itself(
             assert len(list(csv.DictReader(file))) > 4
 
 
-def test_curves_are_the_numbers_of_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("low", [False, True])
+def test_curves_are_the_numbers_of_the_file(low: bool, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "a.h5")
+    if low:
+        with h5py.File(path, "r+") as raw:
+            raw["softmax"][1, :, 1] = 0.001
     drawing = drawn(path, kind="curves", categories=("b*",))
     assert isinstance(drawing, Lines)
     (panel,) = drawing.panels
     with h5py.File(path) as raw:
         softmax, below = raw["softmax"][1], raw["side_threshold"][1]
         frames = raw["sample_frame"][0]
-    order = np.argsort(-softmax.max(axis=0))
-    assert [line.name for line in panel.lines] == [*(CATEGORIES[n] for n in order[:3]), "others"]
-    for line, answer in zip(panel.lines, order, strict=True):
+    order = np.argsort(-softmax.max(axis=0)).tolist()
+    shown = [*order[:3], *([1] if order[3] == 1 else [])]  # its own line, high or not
+    assert [line.name for line in panel.lines] == [*(CATEGORIES[n] for n in shown), "others"]
+    for line, answer in zip(panel.lines, [*shown, order[3]], strict=True):
         assert [p.value for p in line.points] == softmax[:, answer].tolist()
     assert [mark.at for mark in panel.marks] == [-below[0], below[1]]
     assert [sample.place for sample in panel.samples] == [-30, 0, 30]

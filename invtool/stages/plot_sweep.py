@@ -118,7 +118,10 @@ def curves(config: Plot, results: Sequence[Result]) -> Picture:
         named=True,
     )
     notes = [
-        f"Lines: the {FIRST} answers that are highest anywhere; others: the highest of the rest.",
+        (
+            f"Lines: the {FIRST} answers that are highest anywhere, and the category's own; others: the "
+            "highest beside those three."
+        ),
         "Threshold: where the mean prediction leaves the category.",
     ]
     return Picture(drawing, notes, "Mean softmax by magnitude")
@@ -152,7 +155,8 @@ def _curve(each: Swept, number: int, transforms: bool, networks: bool) -> Plane:
     first, others = highest(softmax, FIRST)
     facts = {"network": each.result.name, "transform": each.transform, "category": name}
     lines = []
-    for rank, answer in enumerate(first.tolist()):
+    own = int(held["category_number"][number])
+    for rank, answer in enumerate(dict.fromkeys([*first.tolist(), own])):
         line = _line(each, each.answers(answer), softmax[:, answer], Look(MANY[rank]), facts)
         lines.append(line)
     lines.append(_line(each, "others", others, OTHERS, facts))
@@ -162,7 +166,7 @@ def _curve(each: Swept, number: int, transforms: bool, networks: bool) -> Plane:
         lines,
         each.marks(held["side_threshold"][number]),
         xlabel=titled(each.transform, each.strength),
-        samples=_samples(each, int(held["category_number"][number])),
+        samples=_samples(each, own),
     )
 
 
