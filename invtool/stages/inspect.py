@@ -243,7 +243,7 @@ def _arrays(arrays: list[dict[str, Any]], width: int) -> list[str]:
         told += f" [{unit}]" if unit else ""
         if "values" in array:
             told = f"{told.rstrip('.')}: {', '.join(map(str, array['values']))}"
-        lines.append(GAP + GAP.join(head))
+        lines += textwrap.wrap(GAP.join(head), width, initial_indent=GAP, subsequent_indent=GAP * 2)
         lines += textwrap.wrap(told, width, initial_indent=GAP * 3, subsequent_indent=GAP * 3)
     return lines
 
