@@ -137,7 +137,8 @@ class Plane:
         """From 0, or the lowest number below it, to the highest number or end of an interval."""
         points = [p for line in self.lines for p in line.points if p.defined]
         ends = [n for p in points for n in (p.value, p.low, p.high) if math.isfinite(n)]
-        return min([0.0, *ends]), max([0.0, *ends]) or 1.0
+        low, high = min([0.0, *ends]), max([0.0, *ends])
+        return low, high if high > low else 1.0
 
     def places(self) -> list[float | str]:
         """Every place, numbers in order, names as they come."""
