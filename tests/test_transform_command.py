@@ -16,7 +16,7 @@ from invtool.errors import InvtoolError
 from invtool.files import hdf5
 from invtool.plots import deformed, sheet
 from invtool.stages import transform
-from invtool.transforms import TRANSFORMS, Spec, parse
+from invtool.transforms import FROM_FILES, TRANSFORMS, Spec, parse
 from invtool.transforms.deformation import control_points, drawn, field, warp
 
 
@@ -381,7 +381,7 @@ def test_a_pipe_in_and_out_and_the_list(invtool, tmp_path):
     with hdf5.open(source) as before, hdf5.open(tmp_path / "out.h5", ["images"]) as after:
         np.testing.assert_array_equal(after.array("image"), before.array("image")[..., ::-1, ::-1])
     listed = json.loads(invtool("transform", "--list", "--format", "json").stdout)["rows"]
-    assert {row["name"] for row in listed} == set(TRANSFORMS)
+    assert {row["name"] for row in listed} == {*TRANSFORMS, *FROM_FILES}
     blur = next(row for row in listed if row["name"] == "blur")
     assert (blur["parameter"], blur["default"], blur["unit"]) == ("sigma", "2", "px")
     assert (blur["identity"], blur["sweep"]) == ("0", "0:8:17")

@@ -145,8 +145,8 @@ class Plane:
     @property
     def limits(self) -> tuple[float, float]:
         """From 0, or the lowest number below it, to the highest number or end of an interval."""
-        low, high = self.extent
-        return min(0.0, low), max(0.0, high) or 1.0
+        low, high = min(0.0, self.extent[0]), max(0.0, self.extent[1])
+        return low, high if high > low else 1.0
 
     @property
     def extent(self) -> tuple[float, float]:
