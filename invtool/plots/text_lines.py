@@ -63,7 +63,7 @@ def _bars(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
 def _bar(point: Point, room: int, longest: float, screen: Screen) -> str:
     if not point.defined:
         return "none"[:room].ljust(room)
-    eighths = round(point.value / longest * room * 8)
+    eighths = round(max(point.value, 0) / (longest or 1) * room * 8)  # of a number below 0, none
     if not screen.unicode:
         return ("#" * round(eighths / 8)).ljust(room)
     return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(room)
@@ -94,7 +94,8 @@ def _strips(panel: Plane, drawing: Lines, screen: Screen) -> list[str]:
     names = shorten([line.name for line in panel.lines], width, screen.gap)
     for line, name in zip(panel.lines, names, strict=True):
         values = {p.place: p.value for p in line.points if p.defined}
-        heights = {place: value / drawing.limits(panel)[1] for place, value in values.items()}
+        low, high = drawing.limits(panel)
+        heights = {place: (value - low) / (high - low) for place, value in values.items()}
         if values:
             told = list(values.values())
             found = {"first": told[0], "last": told[-1], "most": max(told)}
