@@ -1,6 +1,3 @@
-import sys
-from contextlib import ExitStack, redirect_stdout
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -140,11 +137,5 @@ def main(
     streams.check(None, output, overwrite=overwrite, binary=form == "h5")
     with messages.working("loading PyTorch"):
         from invtool.stages import evaluate
-    with ExitStack() as stack:
-        paths = [
-            stack.enter_context(streams.reading(source)) if source else Path(name)
-            for name, source in zip(config.models, sources, strict=True)
-        ]
-        target = stack.enter_context(streams.writing(output))
-        stack.enter_context(redirect_stdout(sys.stderr))
+    with streams.several(config.models, sources, output) as (paths, target):
         evaluate.run(config, paths, target, form)

@@ -5,8 +5,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -177,3 +177,22 @@ def output_format(asked: str, output: Path) -> str:
             )
         return SUFFIXES[output.suffix]
     return "table" if output == STDIO and sys.stdout.isatty() else "h5"
+
+
+@contextmanager
+def several(
+    names: Sequence[str], sources: Sequence[Path | None], output: Path
+) -> Iterator[tuple[list[Path], Path]]:
+    """Where each of several models can be read, and where their result is to be written.
+
+    `sources` has None for a model that is no file, which keeps its name. What their own code prints
+    goes to standard error: the result may be on its way to standard output.
+    """
+    with ExitStack() as stack:
+        paths = [
+            stack.enter_context(reading(source)) if source else Path(name)
+            for name, source in zip(names, sources, strict=True)
+        ]
+        target = stack.enter_context(writing(output))
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield paths, target

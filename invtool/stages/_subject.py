@@ -1,6 +1,6 @@
 """What a command measures: a network, and the test images that it is shown under each condition."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -175,13 +175,28 @@ def short_names(references: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(references)
 
 
-def check_alike(first: Subject, other: Subject) -> None:
-    """Refuse networks that are not shown the same images."""
-    if first.images is not other.images:
-        raise InvtoolError(
-            f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
-            f"{other.images.spec}; give --data to show both the same images"
-        )
+def prepare_alike(
+    configs: Iterable[Config],
+    paths: Sequence[Path],
+    *,
+    transforms: Sequence[str] | None = None,
+    labels: bool = True,
+) -> Iterator[Subject]:
+    """Each network, opened when it is wanted, and the images that all of them are shown.
+
+    Arguments as of `prepare`. Raises InvtoolError for networks that are not shown the same images.
+    """
+    first: Subject | None = None
+    for config, path in zip(configs, paths, strict=True):
+        images = first.images if first else None
+        other = prepare(config, path, transforms=transforms, images=images, labels=labels)
+        first = first or other
+        if first.images is not other.images:
+            raise InvtoolError(
+                f"{first.network.name} is measured on {first.images.spec}, {other.network.name} on "
+                f"{other.images.spec}; give --data to show both the same images"
+            )
+        yield other
 
 
 def facts(subject: Subject) -> dict[str, Any]:

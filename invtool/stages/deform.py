@@ -25,7 +25,7 @@ from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._deformations import Deformations, check_same_size
 from invtool.stages._responses import INPUT, Responses
-from invtool.stages._subject import Subject, check_alike, prepare, short_names
+from invtool.stages._subject import Subject, prepare_alike, short_names
 from invtool.stages._worst import STARTS, ascend
 from invtool.stages.deform_result import Measured, Result, tabulate, write
 
@@ -80,19 +80,17 @@ class _Opened:
 
 def _networks(config: Deform, paths: Sequence[Path], names: Sequence[str]) -> Iterator[_Opened]:
     """Each network, opened when it is wanted."""
-    first: Subject | None = None
-    for name, path, reference in zip(names, paths, config.models, strict=True):
-        metadata = models.read_metadata(path) if path.is_file() else {}
-        own = replace(config, model=reference, seed=_seed(config, metadata))
-        subject = prepare(
-            own, path, transforms=(), images=first.images if first else None, labels=False
-        )
+    metadatas = [models.read_metadata(path) if path.is_file() else {} for path in paths]
+    configs = [
+        replace(config, model=reference, seed=_seed(config, metadata))
+        for reference, metadata in zip(config.models, metadatas, strict=True)
+    ]
+    subjects = prepare_alike(configs, paths, transforms=(), labels=False)
+    for name, metadata, subject in zip(names, metadatas, subjects, strict=True):
         if len(subject.index) < 2:
             raise InvtoolError(
                 f"{subject.images.spec} has one test image; distances between images want two or more"
             )
-        first = first or subject
-        check_alike(first, subject)
         layers = representations(subject.network, config.layers)
         label = trajectories.label_of(metadata, name)
         yield _Opened(

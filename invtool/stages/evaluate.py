@@ -15,7 +15,7 @@ from invtool.config import Evaluate
 from invtool.files import hdf5, models, provenance
 from invtool.stages import _devices, augmentation
 from invtool.stages._forward import predict
-from invtool.stages._subject import Subject, check_alike, facts, prepare, short_names
+from invtool.stages._subject import Subject, facts, prepare_alike, short_names
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
 from invtool.stages.vote_result import Votes
 
@@ -27,7 +27,9 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
     results: list[Evaluation] = []
     inputs: list[provenance.Steps] = []
     names = iter(short_names(config.models))
-    for group in _together(_subjects(config, paths)):
+    configs = [replace(config, model=name) for name in config.models]
+    transforms = config.transforms or _trained_with(paths)
+    for group in _together(prepare_alike(configs, paths, transforms=transforms)):
         first = group[0]
         for subject, prediction in zip(group, _answers(config, group), strict=True):
             votes = augmentation.votes(config, subject) if config.tta else None
@@ -40,22 +42,6 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
         return
     with hdf5.create(target, "evaluation", steps) as out:
         write(out, results, first.index)
-
-
-def _subjects(config: Evaluate, paths: Sequence[Path]) -> Iterator[Subject]:
-    """Each network, opened when it is wanted, and the images that all of them are shown."""
-    transforms = config.transforms or _trained_with(paths)
-    first: Subject | None = None
-    for name, path in zip(config.models, paths, strict=True):
-        subject = prepare(
-            replace(config, model=name),
-            path,
-            transforms=transforms,
-            images=first.images if first else None,
-        )
-        first = first or subject
-        check_alike(first, subject)
-        yield subject
 
 
 def _together(subjects: Iterable[Subject]) -> Iterator[list[Subject]]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from invtool.config import Itn
 from invtool.files import messages
@@ -54,6 +55,15 @@ class Answers:
     softmax: Array  # (example, category)
 
 
+def _changed(image: Tensor, space: Array | None, color: Array | None) -> Tensor:
+    """The images after the matrices, color first; one that is None changes nothing."""
+    if color is not None:
+        image = affine_color(image, torch.from_numpy(color).to(image))
+    if space is not None:
+        image = affine_space(image, torch.from_numpy(space).to(image))
+    return image
+
+
 @dataclass(frozen=True)
 class Stage:
     """The images that measure: rows of the data set, and how many of them are examples."""
@@ -92,11 +102,7 @@ class Stage:
             for first in range(0, len(self.rows), self.batch_size):
                 rows = self.rows[first : first + self.batch_size]
                 image = on_device(self.subject.images, rows, device)[0].float()
-                if color is not None:
-                    image = affine_color(image, torch.from_numpy(color).to(image))
-                if space is not None:
-                    image = affine_space(image, torch.from_numpy(space).to(image))
-                found = network(image).float()
+                found = network(_changed(image, space, color)).float()
                 if strict:
                     check_finite(found, network)
                 logits.append(found.cpu())
@@ -110,11 +116,7 @@ class Stage:
     def pictures(self, *, space: Array | None = None, color: Array | None = None) -> Array:
         """The examples after the matrices, (example, channel, height, width) uint8."""
         image = torch.from_numpy(np.array(self.subject.images.image[self.rows[self.examples]]))
-        image = image.float()
-        if color is not None:
-            image = affine_color(image, torch.from_numpy(color).float())
-        if space is not None:
-            image = affine_space(image, torch.from_numpy(space).float())
+        image = _changed(image.float(), space, color)
         return image.clamp(0, 255).round().to(torch.uint8).numpy()
 
 

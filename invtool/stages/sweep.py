@@ -22,7 +22,7 @@ from invtool.measures import SIDES, leaves, threshold, threshold_interval
 from invtool.stages import _devices, _refusals
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite, check_transforms, on_device
-from invtool.stages._subject import Subject, check_alike, facts, prepare, short_names
+from invtool.stages._subject import Subject, facts, prepare_alike, short_names
 from invtool.stages.sweep_result import Answers, Images, Moved, Plan, Sweeping, write
 from invtool.stages.sweep_tables import tabulate
 from invtool.transforms import Spec
@@ -35,7 +35,8 @@ EXAMPLE_BYTES = 16 << 20  # of all of them, at most
 def run(config: Sweep, paths: Sequence[Path], target: Path, form: str) -> None:
     """Sweep the networks that `config.models` names, whose files are at `paths`."""
     plans, specs = planned(config)
-    subjects = list(_subjects(config, paths))
+    configs = [replace(config, model=name) for name in config.models]
+    subjects = list(prepare_alike(configs, paths, transforms=()))
     first = subjects[0]
     check_transforms(first.images, specs)
     answers = measure(config, subjects, plans, specs)
@@ -75,21 +76,6 @@ def _spec(first: Moved, second: Moved) -> Spec:
     if first.unchanged and second.unchanged:
         return Spec()
     return Spec((*first.steps, *second.steps))
-
-
-def _subjects(config: Sweep, paths: Sequence[Path]) -> Iterator[Subject]:
-    """Each network, and the images that all of them are shown."""
-    first: Subject | None = None
-    for name, path in zip(config.models, paths, strict=True):
-        subject = prepare(
-            replace(config, model=name),
-            path,
-            transforms=(),
-            images=first.images if first else None,
-        )
-        first = first or subject
-        check_alike(first, subject)
-        yield subject
 
 
 def measure(

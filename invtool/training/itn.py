@@ -88,7 +88,7 @@ def train(
     parameters = [tensor.requires_grad_() for tensor in held.values()]
     device = parameters[0].device
     optimizer = torch.optim.Adam(parameters, recipe.learning_rate)
-    largest, best = 0.0, {name: tensor.detach().clone() for name, tensor in held.items()}
+    largest, best = 0.0, _copy(held)
     rate, every = recipe.learning_rate, max(recipe.steps // CHECKS, 1)
     waiting: NDArray[np.int64] = np.empty(0, np.int64)
     images = min(recipe.batch, len(right))
@@ -124,10 +124,7 @@ def train(
                 rate *= SHRINK
                 optimizer = torch.optim.Adam(parameters, rate)
             elif size > largest:
-                largest, best = (
-                    size,
-                    {name: tensor.detach().clone() for name, tensor in held.items()},
-                )
+                largest, best = size, _copy(held)
         yield Step(float(classification.detach()), float(magnitude.detach()), accuracy, kept)
     _restore(held, best)
 
@@ -138,6 +135,10 @@ def _size(held: Controllers, recipe: Recipe, channels: int) -> float:
     color = color_matrix(held, (1, 1), channels)
     moved = [float((from_identity(m) ** 2).mean()) for m in (space.detach(), color.detach())]
     return moved[0] + recipe.color_weight * moved[1]
+
+
+def _copy(held: Controllers) -> Controllers:
+    return {name: tensor.detach().clone() for name, tensor in held.items()}
 
 
 @torch.no_grad()
