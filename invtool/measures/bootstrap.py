@@ -20,6 +20,7 @@ from invtool.measures.groups import GROUPS, group_indicator
 from invtool.measures.intervals import LEVEL
 
 RESAMPLES = 1000
+DRAWS = 1 << 16  # of images, counted at once
 
 
 def category_weights(
@@ -115,8 +116,11 @@ def image_interval(
         return np.full((len(top), 2), np.nan)
     random = np.random.default_rng([seed, resamples])
     ratio = np.empty((resamples, len(top)))
-    for row in ratio:  # one at a time: a matrix of all takes gigabytes for 50,000 images
-        count = np.bincount(random.integers(images, size=images), minlength=images)
-        whole = bottom @ count
-        row[:] = np.where(whole > 0, top @ count / np.where(whole > 0, whole, 1), np.nan)
+    at_once = max(1, DRAWS // images)  # a matrix of all takes gigabytes for 50,000 images
+    for rows in np.split(ratio, range(at_once, resamples, at_once)):
+        drawn = random.integers(images, size=(len(rows), images))
+        drawn += images * np.arange(len(rows))[:, None]
+        count = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        whole = count @ bottom.T  # (resample, measure)
+        rows[:] = np.where(whole > 0, count @ top.T / np.where(whole > 0, whole, 1), np.nan)
     return percentile_interval(ratio, level)

@@ -10,7 +10,7 @@ from invtool.errors import InvtoolError
 if TYPE_CHECKING:
     from invtool.models.capture import Layer
 
-FORWARD_MEMORY = 64 << 20  # bytes of recorded layers a forward pass may hold on the CPU
+FORWARD_MEMORY = 192 << 20  # bytes of recorded layers a forward pass may hold on the CPU
 MAX_BATCH = 256  # images; more gains nothing on the CPU
 
 
