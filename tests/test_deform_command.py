@@ -155,6 +155,17 @@ def test_responses_in_a_file_give_the_same(run: Run, monkeypatch: pytest.MonkeyP
         assert np.allclose(in_memory[name], in_file[name], rtol=1e-5)
 
 
+def test_responses_in_16_bits_cost_a_median_little_and_a_distance_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = arrays(run, f"py:deformable:net {SHOWN}")
+    monkeypatch.setattr(_responses, "MANY", 8)
+    halved = arrays(run, f"py:deformable:net {SHOWN}")
+    assert np.array_equal(exact["distance"], halved["distance"])
+    assert not np.array_equal(exact["median"], halved["median"])
+    assert np.allclose(exact["median"], halved["median"], rtol=2e-3)
+
+
 def test_a_full_disk_is_told_before_any_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_responses, "ROOM", 0)
     full = shutil._ntuple_diskusage(10, 10, 0)  # type: ignore[attr-defined]

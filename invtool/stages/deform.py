@@ -7,7 +7,6 @@ the other, on the same deformed images.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import prod
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from invtool.config import Deform
 from invtool.errors import InvtoolError
@@ -133,20 +133,27 @@ def representations(network: Network, patterns: Sequence[str]) -> list[Layer]:
 def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Measured:
     """Distances under every draw, and the median of all pairs, at every layer of a network."""
     subject, layers = opened.subject, opened.layers
-    images, size = len(subject.index), _batch_size(config, opened)
-    deformed = np.full((config.draws, images, len(layers)), np.nan)
-    noised = np.full(deformed.shape, np.nan) if config.noise else None
-    with torch.no_grad(), Responses(subject.network, layers, images, config.distance) as kept:
+    images, kinds = len(subject.index), 2 if config.noise else 1
+    far = np.full((kinds, config.draws, images, len(layers)), np.nan)
+    with (
+        torch.no_grad(),
+        Responses(
+            subject.network,
+            layers,
+            images,
+            kind=config.distance,
+            others=kinds * config.draws,
+            size=_batch_size(config, opened),
+        ) as kept,
+    ):
         with _devices.arithmetic(subject.device, subject.precision):
-            for part in _parts(images, size, f"deforming, {opened.name}"):
+            for part in _parts(images, kept.together, f"deforming, {opened.name}"):
                 clean = deformations.clean(part)
-                kept.keep(clean, part.start)
-                for draw in range(config.draws):
-                    moved = deformations.deformed(draw, part, clean)
-                    deformed[draw, part] = kept.compare(moved, part.start).cpu().numpy()
-                    if noised is not None:
-                        noise = deformations.noised(draw, part, clean, moved)
-                        noised[draw, part] = kept.compare(noise, part.start).cpu().numpy()
+                others = _others(config, deformations, part, clean)
+                found = kept.compare(clean, others, part.start).cpu().numpy()
+                far[:, :, part] = found.reshape(config.draws, kinds, *found.shape[1:]).swapaxes(
+                    0, 1
+                )
         median = [median_of_pairs(kept.pairs(layer.name)) for layer in layers]
     for layer, value in zip(layers, median, strict=True):
         if not value > 0:
@@ -160,16 +167,27 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
         opened.step,
         opened.trained,
         [layer.name for layer in layers],
-        deformed,
+        far[0],
         np.array(median),
-        noised,
+        far[1] if config.noise else None,
     )
 
 
+def _others(
+    config: Deform, deformations: Deformations, part: slice, clean: Tensor
+) -> Iterator[Tensor]:
+    """The images `part` under each draw, and after each with noise as large where that is asked."""
+    for draw in range(config.draws):
+        moved = deformations.deformed(draw, part, clean)
+        yield moved
+        if config.noise:
+            yield deformations.noised(draw, part, clean, moved)
+
+
 def _batch_size(config: Deform, opened: _Opened) -> int:
-    """So many images that the largest layer fits: a layer's values go before the next one's come."""
-    largest = max(opened.layers, key=lambda layer: prod(layer.shape))
-    return _devices.batch_size(config.batch_size, [largest], opened.subject.device)
+    return _devices.batch_size(
+        config.batch_size, opened.subject.network.layers, opened.subject.device
+    )
 
 
 def _parts(images: int, size: int, label: str) -> Iterator[slice]:
@@ -184,8 +202,7 @@ def _parts(images: int, size: int, label: str) -> Iterator[slice]:
 def _worst(config: Deform, opened: _Opened, deformations: Deformations, found: Measured) -> None:
     """Add to `found` the worst deformation of every image for each of the layers asked for."""
     subject, images = opened.subject, len(opened.subject.index)
-    # The gradient wants every layer of a batch at once.
-    size = _devices.batch_size(config.batch_size, opened.subject.network.layers, subject.device)
+    size = _batch_size(config, opened)
     points = deformations.grid**2
     far = np.full((images, len(found.layers)), np.nan)
     moved = np.full((images, len(found.layers), points, 2), np.nan, np.float32)
@@ -239,19 +256,23 @@ def _shown_others(
     subject = opened.subject
     images = len(subject.index)
     distances = np.full((len(sources), images), np.nan)
-    size = _batch_size(config, opened)
+    moved = [torch.from_numpy(found[source].displaced(layer.name)) for source in sources]
     with (
         torch.no_grad(),
         _devices.arithmetic(subject.device, subject.precision),
-        Responses(subject.network, [layer], images, config.distance) as kept,
+        Responses(
+            subject.network,
+            [layer],
+            images,
+            kind=config.distance,
+            others=len(sources),
+            size=_batch_size(config, opened),
+        ) as kept,
     ):
-        for part in _parts(images, size, f"worst of the others, {opened.name}"):
+        for part in _parts(images, kept.together, f"worst of the others, {opened.name}"):
             clean = deformations.clean(part)
-            kept.keep(clean, part.start)
-            for row, source in zip(distances, sources, strict=True):
-                moved = found[source].displaced(layer.name)[part]
-                pixels = deformations.warped(clean, torch.from_numpy(moved).to(subject.device))
-                row[part] = kept.compare(pixels, part.start)[:, 0].cpu().numpy()
+            others = (deformations.warped(clean, d[part].to(subject.device)) for d in moved)
+            distances[:, part] = kept.compare(clean, others, part.start)[..., 0].cpu().numpy()
     yield from zip(sources, distances, strict=True)
 
 

@@ -8,7 +8,6 @@ and of the passes: the responses of all layers to 128 images are 1.3 GB.
 """
 
 import tempfile
-from math import prod
 from pathlib import Path
 
 import torch
@@ -44,8 +43,7 @@ def row(
     network = networks.load(
         references.parse(NETWORK), untrained=True, size=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3
     )
-    largest = max(deform.representations(network, config.layers), key=lambda x: prod(x.shape))
-    size = _devices.batch_size(None, [largest], torch.device("cpu"))
+    size = _devices.batch_size(None, network.layers, torch.device("cpu"))
     shown = network.prepared(torch.rand(count, 3, SIDE, SIDE) * 255)
     seconds = in_turns(
         {
