@@ -14,6 +14,9 @@ import pytest
 
 from invtool.files import hdf5, messages, provenance
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core, so a thread a worker
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 INVTOOL = [sys.executable, "-m", "invtool"]
 STEPS = [
     {
