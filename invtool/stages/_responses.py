@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.errors import InvtoolError
 from invtool.measures import PairDistances, distance, square, squares
 from invtool.measures.arrays import host
@@ -79,6 +80,13 @@ class Responses(AbstractContextManager["Responses"]):
 
         self._show(pixels, take)
         self.release()
+
+    def gather(self, count: int) -> None:
+        """Bring the responses of all ranks to rank 0; this one has those to `count` images."""
+        for name, values in self.values.items():
+            ranks.filled(values, count)
+            ranks.filled(self.norm[name], count)
+            self.release()
 
     def compare(self, pixels: Tensor, first: int) -> Tensor:
         """Distance of each layer's response to `pixels` from that to the clean ones, (image, layer)."""
