@@ -7,13 +7,16 @@ which alone speaks and writes. Without torchrun there is one rank, whose share i
 here does anything, or imports torch.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Value = TypeVar("Value")
 Summed = TypeVar("Summed")  # a numpy array or a tensor
@@ -38,20 +41,15 @@ def together(verdict: Callable[[BaseException], tuple[int, str] | None]) -> Iter
 
 def share(count: int) -> slice:
     """The part of `count` things in a row that is this rank's; some ranks may have one more."""
-    return _shares(count)[rank]
+    return slice(count * rank // size, count * (rank + 1) // size)
 
 
-def shares(weights: Sequence[int]) -> slice:
+def share_of(weights: Sequence[int]) -> slice:
     """The same of things that weigh differently: each goes where its middle falls."""
-    ends = np.cumsum(weights)
-    middle = (ends - np.asarray(weights) / 2) * size / max(ends[-1:].sum(), 1)
-    first, last = np.searchsorted(middle, (rank, rank + 1))
-    return slice(int(first), int(last))
-
-
-def _shares(count: int) -> list[slice]:
-    ends = [count * number // size for number in range(size + 1)]
-    return [slice(first, last) for first, last in zip(ends, ends[1:], strict=False)]
+    ends = [0, *accumulate(weights)]
+    owners = [(first + last) * size // (2 * ends[-1] or 1) for first, last in pairwise(ends)]
+    mine = [number for number, owner in enumerate(owners) if owner == rank]
+    return slice(mine[0], mine[-1] + 1) if mine else slice(0, 0)
 
 
 def everyones(value: Value) -> list[Value]:
@@ -78,13 +76,18 @@ def agreed(value: Value) -> Value:
 
 def whole(part: NDArray[Any], axis: int = 0) -> NDArray[Any]:
     """The parts of all ranks, one after the other, on every rank; for what is small."""
-    return np.concatenate(everyones(part), axis=axis) if size > 1 else part
+    if size == 1:
+        return part
+    import numpy as np
+
+    return np.concatenate(everyones(part), axis=axis)
 
 
 def gathered(part: NDArray[Any], axis: int = 0) -> NDArray[Any]:
     """The same on rank 0; elsewhere the part."""
     if size == 1:
         return part
+    import numpy as np
     import torch
 
     rows = np.moveaxis(part, axis, 0)
@@ -110,6 +113,16 @@ def filled(rows: Tensor, count: int) -> None:
         at = sum(counts[:source])
         if counts[source]:
             distributed.recv(rows[at : at + counts[source]], src=source)
+
+
+def stacked(value: Tensor) -> Tensor:
+    """The tensors of all ranks, (rank, ...), on every rank; they are alike in shape."""
+    import torch
+    from torch import distributed
+
+    found = [torch.empty_like(value) for _ in range(size)]
+    distributed.all_gather(found, value)
+    return torch.stack(found)
 
 
 def total(value: Summed) -> Summed:

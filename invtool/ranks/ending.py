@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
+from pathlib import Path
 
 from invtool import ranks
 from invtool.errors import InvtoolError
@@ -36,7 +37,7 @@ def joined(verdict: Verdict) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if ranks.rank:
-            nowhere = stack.enter_context(open(os.devnull, "w"))
+            nowhere = stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(redirect_stdout(nowhere))
             stack.enter_context(redirect_stderr(nowhere))
         line = None
@@ -55,12 +56,14 @@ def _connected() -> Line:
     """Connect the ranks; their collectives run on gloo for the CPU and NCCL for CUDA."""
     import torch
     from torch import distributed
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
     try:
-        store, rank, size = next(distributed.rendezvous("env://", timeout=timedelta(seconds=JOIN)))
+        store, rank, size = next(rendezvous("env://", timeout=timedelta(seconds=JOIN)))
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            store=distributed.PrefixStore("collectives", store),
+            store=PrefixStore("collectives", store),
             rank=rank,
             world_size=size,
             timeout=timedelta(seconds=TIMEOUT),
@@ -102,9 +105,7 @@ def _end(line: Line | None, error: BaseException, verdict: Verdict) -> BaseExcep
     return SystemExit(told[0]) if spoken and told else failure
 
 
-def _cause(
-    line: Line, error: BaseException, verdict: Verdict
-) -> tuple[BaseException, Word | None]:
+def _cause(line: Line, error: BaseException, verdict: Verdict) -> tuple[BaseException, Word | None]:
     """The failure that `error` comes from, and the word of another rank if it is that one's."""
     signaled, broken = isinstance(error, SystemExit), _broken(error)
     if not (signaled or broken):

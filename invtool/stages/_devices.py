@@ -39,7 +39,9 @@ def choose(name: str, threads: int | None = None) -> torch.device:
 def _own(name: str) -> torch.device:
     """The device of a rank: the CPU, or the GPU whose number on the host is that of the rank."""
     if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device {name}: of several ranks each takes its own GPU; use cuda or cpu")
+        raise UsageError(
+            f"--device {name}: of several ranks each takes its own GPU; use cuda or cpu"
+        )
     gpus = torch.cuda.device_count()
     if name == "cpu" or (name == "auto" and not gpus):
         return torch.device("cpu")

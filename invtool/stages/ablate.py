@@ -95,7 +95,9 @@ def measure(
     size = _devices.batch_size(batch_size, list(layers), subject.device)
     passes = _Passes(subject.share, [layer.name for layer in layers], size, seed)
     first = _first(passes)
-    peaks = {layer.name: _everywhere(layer, first.peaks.get(layer.name), subject) for layer in layers}
+    peaks = {
+        layer.name: _everywhere(layer, first.peaks.get(layer.name), subject) for layer in layers
+    }
     _warn_of_negatives(layers)
     again = (batch for batch, _ in passes.run(first.kept_images))
     answer, active = _ablated(passes, chain(first.kept, again), peaks, tau)

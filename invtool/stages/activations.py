@@ -59,7 +59,9 @@ def run(config: Activations, model: Path, target: Path) -> None:
             prediction = subject.predict(batch_size=batch, seed=config.seed, each=recorder.start)
         ranks.wait()  # for what the others write
         if out:
-            out.array("prediction", prediction, ("condition", "image"), long_name="category answered")
+            out.array(
+                "prediction", prediction, ("condition", "image"), long_name="category answered"
+            )
 
 
 def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], target: Path) -> None:

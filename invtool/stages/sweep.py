@@ -125,7 +125,7 @@ def measure(
 def _share(label: NDArray[np.int64]) -> slice:
     """Of ascending labels those that are this rank's: whole categories, as each is summed up at once."""
     ends = [0, *np.flatnonzero(np.diff(label)) + 1, len(label)]
-    share = ranks.shares(np.diff(ends).tolist())
+    share = ranks.share_of(np.diff(ends).tolist())
     return slice(ends[share.start], ends[share.stop])
 
 
