@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT = 300  # seconds until all ranks must be there
+ALIKE = 1  # seconds for ranks that fail for the same reason to find it out themselves
 GRACE = 20  # seconds in which a rank that is to end may still write down what it wants
 # Seconds until silence is probed, and between probes; how many; milliseconds until what was sent is lost.
 PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
@@ -117,8 +118,10 @@ class Line:
 
     def _wake(self, word: Word) -> None:
         """End this rank's work: by a signal, and where that does not come through, at once."""
-        if self.at_work:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        with self.news:
+            if self.news.wait_for(lambda: not self.at_work, ALIKE):
+                return
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         with self.news:
             if self.news.wait_for(lambda: not self.at_work, GRACE):
                 return
