@@ -1,4 +1,4 @@
-"""Imports point one way: cli -> stages -> training -> models, data, plots -> files -> errors."""
+"""Imports point one way: cli -> stages -> training -> models, data, plots -> files -> ranks -> errors."""
 
 import ast
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ import pytest
 import invtool
 
 TOP = Path(invtool.__file__).parent
-FILES = {"files", "errors", "__version__"}
+FILES = {"files", "ranks", "errors", "__version__"}
 BELOW = {"models", "data", "plots", "training", "measures", "transforms", *FILES}
 MAY_IMPORT = {
     "errors.py": set(),
     "config.py": set(),
     "measures": {"measures"},
     "transforms": {"transforms"},
+    "ranks": {"ranks", "errors"},
     "files": FILES,
     "models": {"models", *FILES},
     "data": {"data", "transforms", *FILES},
@@ -23,7 +24,7 @@ MAY_IMPORT = {
     "training": {"training", "models", "data", "transforms", *FILES},
     "stages": {"stages", "config", *BELOW},
     # The command line parses specs, whose grammars import nothing slow, and runs stages.
-    "cli": {"cli", "stages", "config", "files", "errors", "data.specs", "transforms"}
+    "cli": {"cli", "stages", "config", "files", "ranks", "errors", "data.specs", "transforms"}
     | {"models.architectures", "__version__", "__date__"},
 }
 

@@ -1,5 +1,6 @@
 """The command line: one module a command. Importing this package imports nothing slow."""
 
+import os
 import sys
 
 from invtool import __version__
@@ -14,7 +15,9 @@ def main() -> None:
 
 
 def _run(args: list[str]) -> int:
-    if args in (["--version"], ["-V"]):  # before Typer is imported: bare Python's own time
+    if (
+        args in (["--version"], ["-V"]) and "RANK" not in os.environ
+    ):  # before Typer is imported: bare Python's own time
         try:
             print(f"invtool {__version__}", flush=True)
             return 0

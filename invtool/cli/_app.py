@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from invtool import __version__
+from invtool import __version__, ranks
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import interrupts, messages
 
@@ -47,6 +47,9 @@ COMMANDS = {
         "demo": "Run the whole story on embedded images in a minute or two.",
     },
 }
+# Those that torchrun may start as several ranks.
+TOGETHER = {"train", "activations", "evaluate", "ablate", "sweep", "invariance", "jagged"}
+TOGETHER |= {"shiftable", "deform"}
 # Typer's exception for a wrong command line; it lives in click or in Typer's own copy, by version.
 WrongLine: Any = typer.BadParameter.__base__
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -78,6 +81,8 @@ class LazyCommand(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
         messages.command = str(self.name)
+        if ranks.size > 1 and self.name not in TOGETHER:
+            raise UsageError(f"{self.name} runs in one process; start it without torchrun")
         return self.load().make_context(info_name, args, parent=parent, **extra)
 
 
@@ -147,34 +152,49 @@ def run(args: Sequence[str]) -> int:
     """
     interrupts.install()
     try:
-        _invoke(args or ["--help"])
-        if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk or closed pipe shows here, not in the interpreter's exit
-        return 0
-    except typer.Exit as done:
-        return done.exit_code if args else 2
-    except WrongLine as error:
-        text, name = error.format_message().rstrip("."), f"invtool {messages.command}".rstrip()
-        messages.say(f"{text[:1].lower()}{text[1:]}; see {name} --help")
-        return 2
-    except KeyboardInterrupt:
-        messages.say("interrupted")
-        return 130
-    except BrokenPipeError:
-        _forget_output()
-        return 128 + signal.SIGPIPE  # as if the signal had killed us
-    except (InvtoolError, OSError, MemoryError) as error:
-        if os.environ.get("INVTOOL_DEBUG") == "1":
+        with ranks.together(_verdict):
+            code = _invoke(args or ["--help"])
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a full disk or closed pipe shows here, not in the interpreter's exit
+        return code if args else 2
+    except (WrongLine, KeyboardInterrupt, InvtoolError, OSError, MemoryError) as error:
+        verdict = _verdict(error)
+        if verdict is None:
             raise
-        messages.say(_sentence(error))
-        _forget_output()
-        return getattr(error, "exit_code", 1)
+        code, sentence = verdict
+        if sentence:
+            messages.say(sentence)
+        if not isinstance(error, WrongLine | KeyboardInterrupt):
+            _forget_output()
+        return code
 
 
-def _invoke(args: Sequence[str]) -> None:
+def _invoke(args: Sequence[str]) -> int:
     command = typer.main.get_command(app)
-    with command.make_context("invtool", list(args)) as context:
-        command.invoke(context)
+    try:
+        with command.make_context("invtool", list(args)) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def _verdict(error: BaseException) -> tuple[int, str] | None:
+    """Exit code of a failure, and what is said of it; None for a bug, which keeps its traceback."""
+    if isinstance(error, SystemExit):  # a signal
+        return int(error.code or 0), ""
+    if isinstance(error, WrongLine):
+        text, name = error.format_message().rstrip("."), f"invtool {messages.command}".rstrip()
+        return 2, f"{text[:1].lower()}{text[1:]}; see {name} --help"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE, ""  # as if the signal had killed us
+    if os.environ.get("INVTOOL_DEBUG") == "1":
+        return None
+    if isinstance(error, InvtoolError | OSError | MemoryError):
+        return getattr(error, "exit_code", 1), _sentence(error)
+    return None
 
 
 def _forget_output() -> None:

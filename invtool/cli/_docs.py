@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from invtool import __date__, __version__
-from invtool.cli._app import COMMANDS, SETTINGS, load_all
+from invtool.cli._app import COMMANDS, SETTINGS, TOGETHER, load_all
 from invtool.data.specs import DEFORMED, DOWNLOADED, EMBEDDED
 from invtool.files import formats
 from invtool.models.architectures import ARCHITECTURES, PREFIXES
@@ -52,6 +52,16 @@ STREAMS = """\
 An input FILE of - is standard input, an output of - is standard output, and both are the default.
 A pipe is first spooled to $TMPDIR; a file given by < is used in place. An output file appears
 whole, under its name, or not at all. Messages and progress go to standard error."""
+
+RANKS = f"""\
+torchrun --nproc-per-node N -m invtool COMMAND ... runs one command as N processes (ranks), on one
+host or several: {", ".join(name for table in COMMANDS.values() for name in table if name in TOGETHER)}.
+Each takes its share of the images, a GPU of its own where there is one, and all see the same files. The
+first writes and speaks; its result is that of one process but for rounding. Inputs are files, not pipes.
+In training a batch is shared out: gradients are summed, batch normalization takes its moments over the
+whole batch, and dropout draws its masks for it. Where a rank fails or is killed, all end, with one
+sentence; below it torchrun prints a report of its own. train --resume goes on, with any number of ranks,
+if all hosts see the folder of -o."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,7 @@ def _man_root(told: Sequence[Page]) -> str:
         lines += [f".SS {panel}"]
         for name, help in table.items():
             lines += [".TP", rf"\fBinvtool\-{name}\fR(1)", _roff(help)]
+    lines += [".SH SEVERAL PROCESSES", _roff(RANKS)]
     lines += [".SH EXIT STATUS", *_list(EXITS.items())]
     lines += [".SH ENVIRONMENT", "An option wins over its variable.", *_list(ENVIRONMENT.items())]
     names = [rf".BR invtool\-{page.name} (1)," for page in told]

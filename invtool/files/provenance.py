@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from invtool import __version__
+from invtool import __version__, ranks
 from invtool.errors import InvtoolError
 
 Steps = list[dict[str, Any]]
@@ -42,6 +42,7 @@ def step(
         "python": platform.python_version(),
         "torch": getattr(sys.modules.get("torch"), "__version__", None),
         "device": device or config.get("device"),
+        **({"ranks": ranks.size} if ranks.size > 1 else {}),
     }
     return [*(s for s in before.values() if s["id"] != ident), this]
 

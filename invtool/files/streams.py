@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from invtool import ranks
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import interrupts, provenance
 
@@ -31,7 +32,7 @@ def check(
     """
     if source is not None:
         check_source(source)
-    if output is None:
+    if output is None or ranks.rank:
         return
     if output == STDIO:
         if sys.stdout is None:
@@ -51,6 +52,8 @@ def check(
 
 def check_source(source: Path) -> None:
     """Refuse an input that is not there, or a terminal where data should come from."""
+    if ranks.size > 1 and (source == STDIO or source.is_fifo()):
+        raise UsageError(f"{ranks.size} ranks cannot share what comes through a pipe; name a FILE")
     if source == STDIO:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("no input; name a FILE or pipe one in (see --help)")
@@ -118,8 +121,12 @@ def _spooled(pipe: BinaryIO, name: str) -> Iterator[Path]:
 def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes PATH in one rename if the block succeeds, else vanishes.
 
-    Standard output, devices and pipes get a copy of the finished file instead.
+    Standard output, devices and pipes get a copy of the finished file instead. Of several ranks only
+    rank 0 writes; what another writes to the path goes nowhere.
     """
+    if ranks.rank:
+        yield Path(os.devnull)
+        return
     with _listed(path, provenance.targets), _whole(path) as partial:
         yield partial
 

@@ -72,6 +72,10 @@ class CategorySums:
         self.total += other.total
         self.count += other.count
 
+    def parts(self) -> tuple[list[Array], list[Array]]:
+        """Sums and flags: added up and or-ed in place over several of these, all are as merged."""
+        return [self.total, self.count], []
+
 
 def _members(category: NDArray[Any], like: Array) -> tuple[NDArray[Any], Array]:
     """Categories that are present, and (category, image) of ones and zeros on the device of `like`."""

@@ -164,6 +164,10 @@ class InvarianceAccumulator:
         self._count += other._count
         self._negative |= other._negative
 
+    def parts(self) -> tuple[list[Array], list[Array]]:
+        """Sums and flags: added up and or-ed in place over several of these, all are as merged."""
+        return [self._sum, self._count], [self._negative]
+
     def result(self) -> InvarianceResult:
         """I_k, #A_k and the negative units, of everything added so far."""
         xp = namespace(self.peak)

@@ -91,6 +91,10 @@ class TauGrid:
         self._count += other._count
         self._negative |= other._negative
 
+    def parts(self) -> tuple[list[Array], list[Array]]:
+        """Sums and flags: added up and or-ed in place over several of these, all are as merged."""
+        return [self._sum, self._count], [self._negative]
+
     def invariance(self) -> Array:
         """(tau, group, unit...), I_k in 0..1; NaN as in `invariance`."""
         total, count = _from_above(self._sum), _from_above(self._count)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from invtool.errors import InvtoolError
+from invtool import ranks
+from invtool.errors import InvtoolError, UsageError
 
 if TYPE_CHECKING:
     from invtool.models.capture import Layer
@@ -23,6 +24,8 @@ def choose(name: str, threads: int | None = None) -> torch.device:
         torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False  # measures differ in the third digit with TF32
     torch.backends.cudnn.allow_tf32 = False
+    if ranks.size > 1:
+        return _own(name)
     if name == "auto":
         found = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device("mps" if torch.backends.mps.is_available() else found)
@@ -31,6 +34,24 @@ def choose(name: str, threads: int | None = None) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # AssertionError: a build without CUDA
         why = str(error).partition("\n")[0]
         raise InvtoolError(f"device {name} is not to be had: {why}") from None
+
+
+def _own(name: str) -> torch.device:
+    """The device of a rank: the CPU, or the GPU whose number on the host is that of the rank."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"--device {name}: of several ranks each takes its own GPU; use cuda or cpu"
+        )
+    gpus = torch.cuda.device_count()
+    if name == "cpu" or (name == "auto" and not gpus):
+        return torch.device("cpu")
+    if ranks.local_rank >= gpus:
+        raise InvtoolError(
+            f"rank {ranks.rank} finds {gpus} GPUs on its host and needs number {ranks.local_rank};"
+            " lower --nproc-per-node"
+        )
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device("cuda", ranks.local_rank)
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
 from invtool.files import messages
@@ -75,24 +76,26 @@ def predict(
 ) -> NDArray[np.int64]:
     """Category that each network answers, (network, condition, image).
 
-    An image is read and transformed once, for all networks. `each(condition, first image)` is called
-    before a batch passes them; `settle` decides near-ties alike in whatever batch, by passing such
+    An image is read and transformed once, for all networks, by the rank whose share it is in.
+    `each(condition, first image)` is called before a batch passes them; `settle` decides near-ties alike in whatever batch, by passing such
     an image once more, see `settled`; with a `label`, progress is shown. Raises InvtoolError where a
     network answers no finite numbers.
     """
-    answers = np.empty((len(networks), len(transforms), len(index)), np.int64)
-    batches = conditions(images, index, transforms, batch_size=batch_size, seed=seed, device=device)
+    share = ranks.share(len(index))
+    own = index[share]
+    answers = np.empty((len(networks), len(transforms), len(own)), np.int64)
+    batches = conditions(images, own, transforms, batch_size=batch_size, seed=seed, device=device)
     if label:
         total, size = answers.size, len(networks) * batch_size
         batches = messages.progress(batches, total=total, label=label, unit="images", size=size)
     with torch.inference_mode(), _devices.arithmetic(device, precision):
         for condition, first, batch in batches:
-            each(condition, first)
+            each(condition, share.start + first)
             for network, answer in zip(networks, answers, strict=True):
                 logits = settled(network, batch, (1,), precision) if settle else network(batch)
                 check_finite(logits, network)
                 answer[condition, first : first + len(logits)] = logits.argmax(1).cpu().numpy()
-    return answers
+    return ranks.whole(answers, axis=2)
 
 
 def check_finite(logits: Tensor, network: Network) -> None:

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.errors import InvtoolError
 from invtool.measures import PairDistances, distance, square, squares
 from invtool.measures.arrays import host
@@ -162,6 +163,33 @@ class Responses(AbstractContextManager["Responses"]):
             self.scale[name], self.first[name] = scale, first / -scale
         scale, first = self.scale[name], self.first[name]
         torch.add(first, clean, alpha=1 / scale, out=self.values[name][part])
+
+    def gather(self, count: int) -> None:
+        """Bring the responses of all ranks to rank 0; this one has those to `count` images."""
+        if ranks.size == 1:
+            return
+        counts = ranks.everyones(count)
+        for name, values in self.values.items():
+            ranks.filled(values, count)
+            ranks.filled(self.norm[name], count)
+            own = (self.first[name].cpu(), self.scale[name]) if count else None
+            origins = ranks.everyones(own)
+            if not ranks.rank:
+                self._seen_alike(name, counts, origins)
+            self.release()
+
+    def _seen_alike(
+        self, name: str, counts: Sequence[int], origins: Sequence[tuple[Tensor, float] | None]
+    ) -> None:
+        """Let all differences be from the same image, where each rank's were from its own first."""
+        values = self.values[name]
+        origin = next(each for each in origins if each is not None)
+        first, self.scale[name] = origin[0].to(values.device), origin[1]
+        for rows, each in zip(values.split(list(counts)), origins, strict=True):
+            if each is not None and each is not origin:
+                theirs, scale = each
+                same = (rows.float() - theirs.to(rows.device)) * (scale / self.scale[name])
+                rows.copy_(same + first)
 
     def pairs(self, name: str) -> NDArray[np.float64]:
         """Distances of all pairs of clean images at a layer, (image, image)."""

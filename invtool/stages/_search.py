@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from invtool import ranks
 from invtool.config import Train
 from invtool.data.held_out import held_out
 from invtool.errors import InvtoolError
@@ -51,6 +52,7 @@ def run(config: Train, paradigm: Paradigm, state: Path | None, *, going_on: bool
         if state is None:  # the model goes into a pipe, and nothing can go on
             folder = stack.enter_context(TemporaryDirectory(prefix="invtool-"))
             state = Path(folder) / "search" / "search.json"
+        state = ranks.agreed(state)
         found = _Search(config, paradigm, state, going_on).finish()
     _show(found)
     return found
@@ -66,7 +68,7 @@ def chosen(recipe: Recipe, found: Found | None) -> Recipe:
 
 def remove(state: Path) -> None:
     """Forget a search."""
-    if state.parent.is_dir():
+    if not ranks.rank and state.parent.is_dir():
         shutil.rmtree(state.parent)
 
 
@@ -81,9 +83,11 @@ class _Trial:
     saved: float  # when
 
     def save(self) -> None:
+        self.saved = time.monotonic()
+        if ranks.rank:
+            return
         module, optimizer = self.network.module, self.trainer.optimizer
         checkpoints.save(self.path, module, optimizer, self.trainer.told(), [])
-        self.saved = time.monotonic()
 
     def restore(self) -> None:
         checkpoints.restore(self.path, self.network.module, self.trainer.optimizer)
@@ -111,13 +115,23 @@ class _Search:
         self.points, self.recipe = combinations(config), recipe_of(config)
         self.halving = Halving(len(self.points), self.recipe.epochs)
         self.results: list[Result] = []
-        if going_on and state.exists() and told(state) == config:
-            for number, epochs, score in json.loads(state.read_text())["results"]:
+        results = ranks.agreed(self._known() if going_on and not ranks.rank else None)
+        if results is not None:
+            for number, epochs, score in results:
                 self._tell(number, epochs, Score(**score) if score else None)
         else:
             self._begin()
 
+    def _known(self) -> list[Any] | None:
+        """What a search that was stopped came to; None where it was another."""
+        if not self.state.exists() or told(self.state) != self.config:
+            return None
+        results: list[Any] = json.loads(self.state.read_text())["results"]
+        return results
+
     def _begin(self) -> None:
+        if ranks.rank:
+            return
         remove(self.state)
         self.state.parent.mkdir(exist_ok=True)
         try:
@@ -177,7 +191,7 @@ class _Search:
         recipe = replace(self.recipe, **asdict(self.points[number]))
         trainer = self.paradigm.trainer(network, self.shown, recipe)
         trial = _Trial(number, network, trainer, self._path(number), time.monotonic())
-        if trial.path.exists():
+        if ranks.agreed(trial.path.exists()):
             trial.restore()
         return trial
 
@@ -198,6 +212,8 @@ class _Search:
 
     def _save_state(self) -> None:
         """What all have come to; who is out needs no weights any more."""
+        if ranks.rank:
+            return
         results = [(n, epochs, score and asdict(score)) for n, epochs, score in self.results]
         with streams.writing(self.state) as path:
             path.write_text(json.dumps({"run": asdict(self.config), "results": results}))
@@ -220,11 +236,12 @@ class _Search:
         self, network: Network, index: NDArray[np.int64], spec: Spec
     ) -> tuple[float, float]:
         """Accuracy and mean cross-entropy of the images `index`, transformed."""
-        right = loss = 0.0
-        label = torch.from_numpy(self.paradigm.images.label[index]).to(self.paradigm.device)
+        own = index[ranks.share(len(index))]
+        sums = torch.zeros(2, dtype=torch.float64)  # answered right, loss
+        label = torch.from_numpy(self.paradigm.images.label[own]).to(self.paradigm.device)
         batches = conditions(
             self.paradigm.images,
-            index,
+            own,
             [spec],
             batch_size=HELD_OUT_BATCH,
             seed=self.paradigm.seed,
@@ -233,9 +250,10 @@ class _Search:
         with torch.inference_mode():
             for _, first, batch in batches:
                 logits, wanted = network(batch), label[first : first + len(batch)]
-                right += float((logits.argmax(1) == wanted).sum())
-                loss += float(cross_entropy(logits.float(), wanted, reduction="sum"))
-        return right / len(index), loss / len(index)
+                sums[0] += float((logits.argmax(1) == wanted).sum())
+                sums[1] += float(cross_entropy(logits.float(), wanted, reduction="sum"))
+        right, loss = (ranks.total(sums) / len(index)).tolist()
+        return right, loss
 
     def _rows(self) -> list[dict[str, Any]]:
         """A row for each combination, the best first."""

@@ -1,7 +1,7 @@
 """What a command measures: a network, and the test images that it is shown under each condition."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.config import Subject as Config
 from invtool.data.sets import TEST, UNNAMED, ImageSet
 from invtool.data.sources import open_data
@@ -50,6 +51,11 @@ class Subject:
         if "seen" not in self.network.metadata:
             return None
         return np.isin(self.label, self.network.metadata["seen"]).astype(np.uint8)
+
+    @property
+    def share(self) -> "Subject":
+        """The same with those of the images that are this rank's."""
+        return replace(self, index=self.index[ranks.share(len(self.index))])
 
     def predict(
         self,

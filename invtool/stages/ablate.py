@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Ablate
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
@@ -50,6 +51,8 @@ def run(config: Ablate, model: Path, target: Path, form: str) -> None:
     result = measure(
         subject, layers, config.tau, config.cost, batch_size=config.batch_size, seed=config.seed
     )
+    if ranks.rank:
+        return
     if form != "h5":
         tabulate(target, result, facts(subject), form, steps)
         return
@@ -90,15 +93,19 @@ def measure(
     maxima, and all are ablated at once.
     """
     size = _devices.batch_size(batch_size, list(layers), subject.device)
-    passes = _Passes(subject, [layer.name for layer in layers], size, seed)
+    passes = _Passes(subject.share, [layer.name for layer in layers], size, seed)
     first = _first(passes)
+    peaks = {
+        layer.name: _everywhere(layer, first.peaks.get(layer.name), subject) for layer in layers
+    }
     _warn_of_negatives(layers)
     again = (batch for batch, _ in passes.run(first.kept_images))
-    answer, active = _ablated(passes, chain(first.kept, again), first.peaks, tau)
+    answer, active = _ablated(passes, chain(first.kept, again), peaks, tau)
+    answer, active = ranks.whole(answer, axis=3), ranks.total(active)
     label, seen = subject.label, subject.seen
     curves = group_accuracy(answer.reshape(-1, len(label)), label, seen)
     curves = curves.reshape(*answer.shape[:3], len(GROUPS))  # (mode, condition, tau, group)
-    intact = group_accuracy(first.answer, label, seen)
+    intact = group_accuracy(ranks.whole(first.answer, axis=1), label, seen)
     kept = curves[MODES.index(KEEP), :, :, GROUPS.index("all")]
     return Ablation(
         layers=list(passes.names),
@@ -106,7 +113,7 @@ def measure(
         tau=np.array(tau),
         accuracy=curves,
         intact=intact,
-        active_share=active / (len(label) * sum(high.numel() for high in first.peaks.values())),
+        active_share=active / (len(label) * sum(high.numel() for high in peaks.values())),
         chosen_tau=chosen_tau(np.array(tau), kept, intact[:, GROUPS.index("all")], cost),
         cost=cost,
         images=len(label),
@@ -205,6 +212,13 @@ def _first(passes: _Passes) -> _First:
         if batch.first < found.kept_images:
             found.kept.append(batch)
     return found
+
+
+def _everywhere(layer: Layer, highest: Tensor | None, subject: Subject) -> Tensor:
+    """The highest responses over all ranks, of which some may have no image."""
+    if highest is None:
+        highest = torch.full(layer.shape, -torch.inf, device=subject.device)
+    return ranks.highest(highest.float().contiguous()).to(highest.dtype)
 
 
 def _higher(name: str, response: Tensor, before: Tensor | None) -> Tensor:

@@ -1,12 +1,14 @@
 """Record a network's layers on clean and transformed images, written as they are computed.
 
 Memory does not grow with the number of images: a batch passes the network, each layer's values are
-copied once and handed to a thread that writes them in place while the next batch runs.
+copied once and handed to a thread that writes them in place while the next batch runs. Each rank writes
+its images' values to the file that rank 0 makes.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Activations
 from invtool.errors import InvtoolError
 from invtool.files import formats, hdf5, provenance
@@ -32,16 +35,21 @@ def run(config: Activations, model: Path, target: Path) -> None:
     subject = prepare(config, model)
     layers = select(subject.network.layers, config.layers)
     sizes = (len(subject.specs), len(subject.index))
-    _check_room(layers, prod(sizes), np.dtype(config.dtype), target)
     steps = provenance.step(
         config=asdict(config), inputs=subject.inputs, device=str(subject.device)
     )
-    with hdf5.create(target, "activations", steps) as out:
-        describe(out, subject)
-        for layer in layers:
-            if layer.penultimate:
-                out.attribute("penultimate", layer.name)
-        slabs = {layer.name: _reserve(out, layer, sizes, config.dtype) for layer in layers}
+    if not ranks.rank:
+        _check_room(layers, prod(sizes), np.dtype(config.dtype), target)
+    with nullcontext() if ranks.rank else hdf5.create(target, "activations", steps) as out:
+        slabs: dict[str, hdf5.Slab] = {}
+        if out:
+            describe(out, subject)
+            for layer in layers:
+                if layer.penultimate:
+                    out.attribute("penultimate", layer.name)
+                slabs[layer.name] = _reserve(out, layer, sizes, config.dtype)
+        slabs = ranks.agreed(slabs)
+        _check_shared(slabs.values())
         batch = _devices.batch_size(config.batch_size, layers, subject.device)
         module = subject.network.module
         with (
@@ -49,7 +57,11 @@ def run(config: Activations, model: Path, target: Path) -> None:
             capturing(module, layers, recorder.take),
         ):
             prediction = subject.predict(batch_size=batch, seed=config.seed, each=recorder.start)
-        out.array("prediction", prediction, ("condition", "image"), long_name="category answered")
+        ranks.wait()  # for what the others write
+        if out:
+            out.array(
+                "prediction", prediction, ("condition", "image"), long_name="category answered"
+            )
 
 
 def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], target: Path) -> None:
@@ -61,6 +73,16 @@ def _check_room(layers: Sequence[Layer], images: int, dtype: np.dtype[Any], targ
             f"{need / 2**30:.1f} GiB of activations do not fit in {target.parent} "
             f"({free / 2**30:.1f} GiB free); choose --layer, --limit or --dtype float16"
         )
+
+
+def _check_shared(slabs: Iterable[hdf5.Slab]) -> None:
+    """Raise InvtoolError where another rank's file, in which this one's share goes, is not here."""
+    for slab in slabs:
+        if not slab.path.exists():
+            raise InvtoolError(
+                f"rank {ranks.rank} finds no {slab.path.parent} of rank 0 on its host; all ranks"
+                " write to one file, in a folder that all hosts share"
+            )
 
 
 def _reserve(out: hdf5.Writer, layer: Layer, sizes: tuple[int, int], dtype: str) -> hdf5.Slab:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Evaluate
 from invtool.files import messages
 from invtool.measures import majority
@@ -24,8 +25,9 @@ def votes(config: Evaluate, subject: Subject) -> Votes:
     A crop has the size of the network's input. A larger number of crops holds those of a smaller
     one, so that each crop passes the network once.
     """
+    subject = subject.share
     network, precision, images = subject.network, subject.precision, len(subject.index)
-    size = min(_devices.batch_size(config.batch_size, network.layers, subject.device), images)
+    size = min(_devices.batch_size(config.batch_size, network.layers, subject.device), images) or 1
     found = np.empty((2, len(config.tta), images), np.int64)
     crops = messages.progress(
         _crops(config, subject, size),
@@ -47,7 +49,7 @@ def votes(config: Evaluate, subject: Subject) -> Votes:
                 vote = majority(count, total, rounding=ROUNDING[precision] * passed)
                 last = first + len(vote)
                 found[state, config.tta.index(passed), first:last] = vote.cpu().numpy()
-    return Votes(config.tta, *found)
+    return Votes(config.tta, *ranks.whole(found, axis=2))
 
 
 def _crops(config: Evaluate, subject: Subject, size: int) -> Iterator[tuple[int, int, int, Tensor]]:

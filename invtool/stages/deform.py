@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Deform
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, models, provenance, trajectories
@@ -42,6 +43,7 @@ def run(config: Deform, paths: Sequence[Path], target: Path, form: str) -> None:
     for opened in _networks(config, paths, names):
         inputs.append(opened.subject.network.steps)
         if deformations is None:
+            everything = opened.everything
             deformations = Deformations(opened.subject, config, keep=len(paths) > 1)
         check_same_size(deformations.subject, opened.subject)
         found.append(_measure(config, opened, deformations))
@@ -50,25 +52,31 @@ def run(config: Deform, paths: Sequence[Path], target: Path, form: str) -> None:
             held += [opened] * (len(paths) > 1)
     assert deformations is not None
     transfer = _transfer(config, held, deformations, found) if held else None
-    inputs.append(deformations.subject.images.steps)
+    for measured in found:
+        measured.gather()
+    displacement = ranks.gathered(deformations.displacement.cpu().numpy(), axis=1)
+    if ranks.rank:
+        return
+    inputs.append(everything.images.steps)
     device = str(deformations.subject.device)
     steps = provenance.step(config=asdict(config), inputs=inputs, device=device)
-    result = Result(config, found, deformations.subject, _facts(config, deformations), transfer)
+    result = Result(config, found, everything, _facts(config, deformations), transfer)
     if form != "h5":
         tabulate(target, result, form, steps)
         return
     with hdf5.create(target, "deformation", steps) as out:
-        write(out, result, deformations.displacement.cpu().numpy())
+        write(out, result, displacement)
 
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """A network, and what is measured of it."""
+    """A network, and what is measured of it; `subject` has this rank's images, `everything` all."""
 
     name: str
     label: str
     step: int
     trained: bool
+    everything: Subject
     subject: Subject
     layers: list[Layer]
     worst_layers: list[Layer]
@@ -99,6 +107,7 @@ def _networks(config: Deform, paths: Sequence[Path], names: Sequence[str]) -> It
             trajectories.step_of(metadata),
             not config.untrained,
             subject,
+            subject.share,
             layers,
             select(layers, config.worst_layers) if config.worst_layers else layers[-1:],
         )
@@ -140,7 +149,7 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
         Responses(
             subject.network,
             layers,
-            images,
+            images if ranks.rank else len(opened.everything.index),
             kind=config.distance,
             others=kinds * config.draws,
             size=_batch_size(config, opened),
@@ -154,7 +163,9 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
                 far[:, :, part] = found.reshape(config.draws, kinds, *found.shape[1:]).swapaxes(
                     0, 1
                 )
-        median = [median_of_pairs(kept.pairs(layer.name)) for layer in layers]
+        kept.gather(images)
+        median = [median_of_pairs(kept.pairs(layer.name)) for layer in layers if not ranks.rank]
+    median = ranks.agreed(median)
     for layer, value in zip(layers, median, strict=True):
         if not value > 0:
             messages.warn(
@@ -241,7 +252,7 @@ def _transfer(
         for layer in network.worst_layers:
             sources = [m for m in range(len(found)) if layer.name in opened[m].worst_names]
             for m, values in _shown_others(config, network, layer, deformations, found, sources):
-                distances[n, m, layer.name] = values
+                distances[n, m, layer.name] = ranks.gathered(values)
     return distances
 
 

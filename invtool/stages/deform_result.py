@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.config import Deform
 from invtool.files import hdf5, tables
 from invtool.files.provenance import Steps
@@ -38,6 +39,13 @@ class Measured:
     noised: Array | None = None
     worst: Array | None = None
     worst_displacement: Array | None = None
+
+    def gather(self) -> None:
+        """Bring the images of all ranks to rank 0."""
+        for name, axis in (("deformed", 1), ("noised", 1), ("worst", 0), ("worst_displacement", 0)):
+            values = getattr(self, name)
+            if values is not None:
+                setattr(self, name, ranks.gathered(values, axis))
 
     def displaced(self, layer: str) -> Array:
         """Control points of the deformations that are worst for a layer, (image, point, axis)."""

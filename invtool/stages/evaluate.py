@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.config import Evaluate
 from invtool.files import hdf5, models, provenance
 from invtool.stages import _devices, augmentation
@@ -35,6 +36,8 @@ def run(config: Evaluate, paths: Sequence[Path], target: Path, form: str) -> Non
             votes = augmentation.votes(config, subject) if config.tta else None
             results.append(_evaluation(next(names), subject, prediction, votes))
             inputs.append(subject.network.steps)
+    if ranks.rank:
+        return
     inputs.append(first.images.steps)
     steps = provenance.step(config=asdict(config), inputs=inputs, device=str(first.device))
     if form != "h5":

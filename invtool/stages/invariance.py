@@ -6,16 +6,18 @@ releases the interpreter's lock, so threads share them out.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import chain, islice
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from invtool import ranks
 from invtool.config import Invariance
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
@@ -62,12 +64,15 @@ class Layer:
 
 def run(config: Invariance, source: Path, target: Path, form: str) -> None:
     """Measure the activations file `source` and write `target` as table, json, csv or h5."""
-    threads = config.threads or os.cpu_count() or 1
+    threads = ranks.agreed(config.threads or max((os.cpu_count() or 1) // ranks.local_size, 1))
     with hdf5.open(source, ("activations",)) as file:
         images = _images(file, config)
         layers = [_layer(file, name, config, threads) for name in _chosen(file, config.layers)]
         steps = provenance.step(config=asdict(config), inputs=[file.steps])
         scores = _scores(layers, images, threads)
+        if ranks.rank:
+            deque(scores, maxlen=0)
+            return
         if form == "h5":
             write(target, scores, images, steps)
         else:
@@ -165,22 +170,23 @@ def _layer(file: hdf5.Reader, name: str, config: Invariance, threads: int) -> La
 
 
 def _scores(layers: list[Layer], images: Images, threads: int) -> Iterator[tuple[str, Score]]:
-    """Each layer's name and score, as soon as its blocks are done."""
-    tasks = [(layer, block) for layer in layers for block in layer.blocks]
+    """Each layer's name and score, as soon as its blocks are done, of which each rank does some."""
+    own = {layer.name: layer.blocks[ranks.share(len(layer.blocks))] for layer in layers}
+    tasks = [(layer, block) for layer in layers for block in own[layer.name]]
 
-    def measure(task: tuple[Layer, slice]) -> tuple[Layer, Score]:
-        return task[0], _block(*task, images)
+    def measure(task: tuple[Layer, slice]) -> Score:
+        return _block(*task, images)
 
     pool = ThreadPoolExecutor(threads)
     try:
         done = messages.progress(
             pool.map(measure, tasks), total=len(tasks), label="invariance", unit="blocks"
         )
-        for name, parts in groupby(done, key=lambda pair: pair[0].name):
-            layer, blocks = zip(*parts, strict=True)
-            score = Score.joined(blocks).shaped(layer[0].unit_shape)
-            warn_of_negatives(name, score, images)
-            yield name, score
+        for layer in layers:
+            parts = ranks.everyones(list(islice(done, len(own[layer.name]))))
+            score = Score.joined(list(chain.from_iterable(parts))).shaped(layer.unit_shape)
+            warn_of_negatives(layer.name, score, images)
+            yield layer.name, score
     finally:
         pool.shutdown(cancel_futures=True)  # at Ctrl-C wait for the blocks at hand only
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Invariance
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import messages, provenance
@@ -44,6 +45,8 @@ def run(config: Invariance, model: Path, target: Path, form: str) -> None:
     told = replace(config, tau=_tau(config, subject))
     steps = provenance.step(config=asdict(told), inputs=subject.inputs, device=str(subject.device))
     images, scores = measure(told, subject, layers)
+    if ranks.rank:
+        return
     if form == "h5":
         write(target, scores, images, steps)
     else:
@@ -58,9 +61,12 @@ def measure(
     passes = _Passes(subject, layers, size, config.seed, config.rectify)
     maxima = _Maxima() if config.tau or config.tau_grid else None
     prediction = passes.run("highest responses, pass 1 of 2", maxima) if maxima else None
+    if maxima:
+        maxima.merge(subject, layers)
     images = _images(config, subject, layers, prediction)
     totals = _Totals(passes, images, maxima, config.tau_grid)
     answered = passes.run("invariance, pass 2 of 2" if maxima else "invariance", totals)
+    totals.merge()
     if prediction is None:
         images = _images(config, subject, layers, answered)
     return images, totals.scores(layers)
@@ -145,6 +151,16 @@ class _Maxima:
             here = namespace(here).maximum(here, self.highest[key])
         self.highest[key] = here
 
+    def merge(self, subject: Subject, layers: Sequence[Layer]) -> None:
+        """Take in what the other ranks have found; some may have no image."""
+        for layer in layers:
+            for condition in range(len(subject.specs)):
+                key = layer.name, condition
+                if key not in self.highest and ranks.size > 1:
+                    none = torch.full((1, prod(layer.shape)), -torch.inf, device=subject.device)
+                    self.highest[key] = _flat(none)[0]
+                self.highest[key] = ranks.highest(self.highest[key])
+
     def of(self, name: str, condition: int) -> Any:
         """The highest over untransformed images and those of one transform, (unit)."""
         one, other = self.highest[name, 0], self.highest[name, condition]
@@ -157,7 +173,7 @@ class _Totals:
     def __init__(self, passes: _Passes, images: Images, maxima: _Maxima | None, grid: bool):
         self.images, self.maxima = images, maxima
         device = passes.subject.device
-        self.threads = torch.get_num_threads() if on_host(device) else 1
+        self.threads = ranks.agreed(torch.get_num_threads()) if on_host(device) else 1
         self.pool = ThreadPoolExecutor(self.threads)
         self.clean: dict[str, Any] = {}
         self.memory: dict[str, Any] = {}
@@ -206,6 +222,17 @@ class _Totals:
 
         tasks = zip(self.blocks[name], self.units[name, condition], strict=True)
         self.active[name, condition][rows] += sum(self.pool.map(add, tasks))
+
+    def merge(self) -> None:
+        """Take in what the other ranks have added up."""
+        for key, blocks in self.units.items():
+            ranks.total(self.active[key])
+            for accumulator in (each for units in blocks for each in units.accumulators):
+                sums, flags = accumulator.parts()
+                for part in sums:
+                    ranks.total(part)
+                for part in flags:
+                    ranks.highest(part)
 
     def _copy(self, name: str, value: Any) -> Any:
         """The network may overwrite `value`; the copy lies where the last batch's lay."""

@@ -83,6 +83,10 @@ class UnitScores:
         self.grid = TauGrid(peak, TAU_GRID) if grid else None
         self.sums = CategorySums(peak[self.sample], tau=tau, categories=categories)
 
+    @property
+    def accumulators(self) -> list[InvarianceAccumulator | TauGrid | CategorySums]:
+        return [self.main, self.sums, *([self.grid] if self.grid else [])]
+
     def update(self, clean: Array, moved: Array, seen: Array | None, category: Array) -> Array:
         """Add responses (image, unit) and those to the transforms; active units, (image,)."""
 

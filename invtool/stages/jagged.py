@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Jagged
 from invtool.data import video
 from invtool.data.boxes import by_image
@@ -71,6 +72,8 @@ def run(config: Jagged, paths: Sequence[Path], target: Path, form: str) -> None:
             )
             for network, answers in zip(networks, found, strict=True)
         ]
+    if ranks.rank:
+        return
     inputs = [*(network.steps for network in networks), photographs.steps]
     steps = provenance.step(config=asdict(config), inputs=inputs, device=str(device))
     if form != "h5":
@@ -170,11 +173,13 @@ def _measure(
     precision = _devices.precision(config.precision, device)
     size = min(_devices.batch_size(config.batch_size, each.layers, device) for each in networks)
     shape = len(photographs), len(plan.position)
+    share = ranks.share(len(photographs))
+    numbers = range(len(photographs))[share]
     with torch.inference_mode(), _devices.arithmetic(device, precision):
         found = [_empty(config, network, photographs, shape) for network in networks]
         batches = messages.progress(
-            _batches(plan, shape[0], size, len(networks)),
-            total=shape[0] * shape[1],
+            _batches(plan, numbers, size, len(networks)),
+            total=len(numbers) * shape[1],
             label="moving",
             unit="frames",
             size=size,
@@ -191,6 +196,8 @@ def _measure(
                 if not waiting.left:
                     for answers, logits_of in zip(found, waiting.logits, strict=True):
                         answers.put(waiting.number, waiting.shown, torch.cat(logits_of).numpy())
+    for answers in found:
+        answers.gather(share)
     return found
 
 
@@ -213,13 +220,13 @@ def _empty(
 
 
 def _batches(
-    plan: Moves, images: int, size: int, networks: int
+    plan: Moves, numbers: Sequence[int], size: int, networks: int
 ) -> Iterator[tuple[Tensor, list[tuple[_Waiting, int]]]]:
     """Frames (frame, channel, height, width) of one image after the other, `size` at a time."""
     held: list[Tensor] = []
     parts: list[tuple[_Waiting, int]] = []
     room = size
-    for number, frames, shown in _framed(plan, range(images)):
+    for number, frames, shown in _framed(plan, numbers):
         waiting = _Waiting(number, shown, [[] for _ in range(networks)], len(frames))
         while len(frames):
             taken, frames = frames[:room], frames[room:]

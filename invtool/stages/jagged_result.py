@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.config import Jagged
 from invtool.data.photographs import UNKNOWN, Photographs
 from invtool.files import hdf5, tables
@@ -53,6 +54,11 @@ class Answers:
         self.in_topk = np.zeros(self.shape, np.uint8)
         self.followed = np.full(self.shape[0], UNKNOWN, np.int32)
         self.change = np.full(self.shape[0], np.nan)
+
+    def gather(self, share: slice) -> None:
+        """Bring the images of all ranks to rank 0; this one's are `share`."""
+        for name in ("probability", "top1", "in_topk", "followed", "change"):
+            setattr(self, name, ranks.gathered(getattr(self, name)[share]))
 
     def put(self, image: int, shown: Array, logits: Array) -> None:
         """Keep what matters of an image's logits (position shown, category)."""

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Shiftable
 from invtool.data.photographs import Photographs, open_photographs
 from invtool.data.specs import parse
@@ -68,6 +69,8 @@ def run(config: Shiftable, model: Path, target: Path, form: str) -> None:
     size = config.object[0] if config.object else usual_object(side)
     plan = moves(config, size, photographs, side, color=network.zero_color, boxes={}, device=device)
     found = measure(config, network, layers, photographs, plan, device)
+    if ranks.rank:
+        return
     inputs = [network.steps, photographs.steps]
     steps = provenance.step(config=asdict(config), inputs=inputs, device=str(device))
     facts = {
@@ -106,7 +109,8 @@ def measure(
     device: torch.device,
 ) -> list[Sums]:
     """Sums and highest responses of every map of the layers at every position."""
-    images, positions = len(photographs), len(plan.position)
+    numbers = range(len(photographs))[ranks.share(len(photographs))]
+    images, positions = len(numbers), len(plan.position)
     total = {
         layer.name: np.empty((images, positions, layer.shape[0]), np.float32) for layer in layers
     }
@@ -126,10 +130,10 @@ def measure(
     example = torch.zeros(1, *network.input)
     factors = subsampling(network.module, layers, network.prepared(example))
     with torch.inference_mode(), _devices.arithmetic(device, precision):
-        shown = messages.progress(range(images), total=images, label="moving", unit="images")
+        shown = messages.progress(numbers, total=images, label="moving", unit="images")
         with capturing(network.module, layers, take):
-            for image in shown:
-                ((frames, _),) = plan.frames([image])
+            for image, number in enumerate(shown):
+                ((frames, _),) = plan.frames([number])
                 for first in range(0, positions, size):
                     at[:] = image, first
                     network(frames[first : first + size])
@@ -142,7 +146,8 @@ def measure(
             )
         pair = factors[layer.name]
         factor = max(pair) if axis is None else pair[axis]
-        found.append(Sums(layer, factor, total[layer.name], highest[layer.name]))
+        held = ranks.gathered(total[layer.name]), ranks.gathered(highest[layer.name])
+        found.append(Sums(layer, factor, *held))
     return found
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invtool import ranks
 from invtool.config import Sweep
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
@@ -44,6 +45,8 @@ def run(config: Sweep, paths: Sequence[Path], target: Path, form: str) -> None:
         Sweeping(name, plans, found, facts(subject))
         for name, found, subject in zip(short_names(config.models), answers, subjects, strict=True)
     ]
+    if ranks.rank:
+        return
     images = _images(config, first, plans, specs)
     inputs = [*(subject.network.steps for subject in subjects), first.images.steps]
     steps = provenance.step(config=asdict(config), inputs=inputs, device=str(first.device))
@@ -86,7 +89,8 @@ def measure(
     device, precision = first.device, first.precision
     networks = [subject.network for subject in subjects]
     size = min(_devices.batch_size(config.batch_size, each.layers, device) for each in networks)
-    order = np.argsort(first.label, kind="stable")
+    everything = np.argsort(first.label, kind="stable")
+    order = everything[_share(first.label[everything])]
     with torch.inference_mode(), _devices.arithmetic(device, precision):
         widths = {network(torch.zeros(1, *network.input)).shape[1] for network in networks}
         width = widths.pop()
@@ -115,7 +119,14 @@ def measure(
                 logits = settled(network, frames, (1,), precision)
                 check_finite(logits, network)
                 tally.add(start, conditions, logits)
-    return [tally.answers(order) for tally in tallies]
+    return [tally.answers(everything) for tally in tallies]
+
+
+def _share(label: NDArray[np.int64]) -> slice:
+    """Of ascending labels those that are this rank's: whole categories, as each is summed up at once."""
+    ends = [0, *np.flatnonzero(np.diff(label)) + 1, len(label)]
+    share = ranks.share_of(np.diff(ends).tolist())
+    return slice(ends[share.start], ends[share.stop])
 
 
 def _batches(
@@ -210,14 +221,15 @@ class _Tally:
         )
 
     def answers(self, order: NDArray[np.int64]) -> Answers:
-        """What was gathered, the images in the order that `order` sorted."""
+        """What all ranks have gathered, on rank 0, the images in the order that `order` sorted."""
+        prediction = ranks.gathered(self.prediction)
         back = np.argsort(order, kind="stable")
         return Answers(
-            self.category,
-            self.softmax,
-            self.prediction[back],
-            self.threshold,
-            self.interval,
+            ranks.gathered(self.category),
+            ranks.gathered(self.softmax),
+            prediction[back] if not ranks.rank else prediction,
+            [ranks.gathered(found, axis=1) for found in self.threshold],
+            [ranks.gathered(found, axis=1) for found in self.interval],
         )
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.config import Train
 from invtool.data.sets import TEST, TRAIN
 from invtool.data.sources import open_data
-from invtool.errors import InvtoolError
+from invtool.errors import InvtoolError, UsageError
 from invtool.files import messages, models, provenance, streams
 from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
@@ -57,7 +58,8 @@ def resume(target: Path) -> list[dict[str, Any]]:
 
     Raises InvtoolError if there is nothing to go on with.
     """
-    return _run(_settings(target), target, going_on=True)
+    config = None if ranks.rank else _settings(target)
+    return _run(ranks.agreed(config) or Train(), target, going_on=True)
 
 
 def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]:
@@ -68,11 +70,16 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     images.indices(TEST)  # refused here, where there are none, and not after the training
     index = images.indices(TRAIN, config.limit)
     recipe = recipe_of(config)
+    if recipe.batch_size < ranks.size:
+        raise UsageError(
+            f"--batch-size {recipe.batch_size}: {ranks.size} ranks share a batch; "
+            "an image for each is wanted"
+        )
     steps = recipe.epochs * recipe.steps_per_epoch(len(index))
     kept = milestones.of(config.checkpoint_at, steps)
     jobs = _jobs(config, target, going_on)
     paradigms = [Paradigm.of(config, images, job.seen, job.seed, device, precision) for job in jobs]
-    rows = [_finished(job) for job in jobs]
+    rows = ranks.agreed([_finished(job) for job in jobs if not ranks.rank])
     state = checkpoints.search_path(target)
     if not going_on:
         _search.remove(state)
@@ -96,7 +103,8 @@ def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
     pairs = [(seen, seed) for seen in config.seen for seed in seeds]
     if len(pairs) == 1:
         return [Job(config, *pairs[0], target, resume)]
-    target.mkdir(exist_ok=True)
+    if not ranks.rank:
+        target.mkdir(exist_ok=True)
     return [
         Job(config, seen, seed, target / f"seen{seen}-seed{seed}.st", resume)
         for seen, seed in pairs
@@ -146,19 +154,21 @@ def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any
 
 
 class _Run:
-    """The training of one network: trainer, checkpoint, log and model file."""
+    """The training of one network: trainer, checkpoint, log and model file.
+
+    Every rank trains, and reads the checkpoint that it goes on from; rank 0 alone writes.
+    """
 
     def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages):
         self.job, self.paradigm = job, paradigm
         self.images, self.transform = paradigm.images, paradigm.transform
         self.recipe = _search.chosen(recipe_of(job.config), job.found)
         self.piped = not _is_file(job.target)
+        self.writes = not self.piped and not ranks.rank
         self.checkpoint = checkpoints.checkpoint_path(job.target)
         self.kept = milestones.folder(self.checkpoint)  # likewise
         self.log = self.checkpoint.with_suffix(".jsonl")  # an earlier model keeps its own
-        self.goes_on = (
-            job.resume and self.checkpoint.exists() and told(self.checkpoint) == job.config
-        )
+        self.goes_on = ranks.agreed(job.resume and self.writes and self._is_begun())
         self.steps = self._steps()
         self.network = paradigm.fresh()
         paradigm.check(self.network)
@@ -166,12 +176,15 @@ class _Run:
         self.saved = time.monotonic()
         if self.goes_on:
             self._restore()
-        elif not self.piped:
+        elif self.writes:
             milestones.remove(self.kept)
             self._save_checkpoint()
             self.log.write_text("")
         if not self.trainer.step:
             self._keep(0)
+
+    def _is_begun(self) -> bool:
+        return self.checkpoint.exists() and told(self.checkpoint) == self.job.config
 
     def _steps(self) -> Steps:
         if self.goes_on:
@@ -200,12 +213,13 @@ class _Run:
         if self.job.config.random_labels:
             metadata["training_accuracy"] = self._accuracy(self.paradigm.shown, torch.float32)
         self.network.module.eval()
-        models.save(target, _cpu_state(self.network), metadata, self.steps)
+        if not ranks.rank:
+            models.save(target, _cpu_state(self.network), metadata, self.steps)
         return metadata
 
     def tidy(self) -> None:
         """The model is whole: its log and steps take their names, and the checkpoint goes."""
-        if not self.piped:
+        if self.writes:
             self.log.replace(self.job.target.with_suffix(".jsonl"))
             self._settle_steps(milestones.folder(self.job.target))
             self.checkpoint.unlink()
@@ -222,14 +236,15 @@ class _Run:
     def withdraw(self) -> None:
         """A training that came to nothing leaves nothing."""
         for path in (self.checkpoint, self.log):
-            if not self.piped:
+            if self.writes:
                 path.unlink(missing_ok=True)
-        milestones.remove(self.kept)
+        if not ranks.rank:
+            milestones.remove(self.kept)
         _search.remove(checkpoints.search_path(self.job.target))
 
     def _after_step(self, step: int) -> None:
         self._keep(step)  # before a checkpoint leaves it behind
-        if self.piped or not step % self.trainer.steps_per_epoch:
+        if not self.writes or not step % self.trainer.steps_per_epoch:
             return  # at its end the epoch's line comes first, or it could be lost
         if time.monotonic() - self.saved > self.job.config.checkpoint_every:
             self._save_checkpoint()
@@ -238,13 +253,15 @@ class _Run:
         if self.piped:
             return
         test = self._accuracy(self.images.indices(TEST, EPOCH_TEST), self.paradigm.precision)
+        if ranks.rank:
+            return
         with self.log.open("a") as log:
             log.write(json.dumps({**asdict(epoch), "test": test}) + "\n")
         self._save_checkpoint()
 
     def _keep(self, step: int) -> None:
         """The network as a model file, if it is wanted after this step."""
-        if step not in self.job.milestones:
+        if ranks.rank or step not in self.job.milestones:
             return
         self.kept.mkdir(exist_ok=True)
         metadata = {**self._metadata(), "step": step}
@@ -261,6 +278,8 @@ class _Run:
     def _restore(self) -> None:
         checkpoints.restore(self.checkpoint, self.network.module, self.trainer.optimizer)
         self.trainer.go_on(models.read_metadata(self.checkpoint))
+        if ranks.rank:
+            return
         milestones.remove_halves(self.kept)
         # Lines of epochs that the checkpoint does not hold are written again.
         done = self.trainer.step // self.trainer.steps_per_epoch

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from invtool import ranks
 from invtool.errors import InvtoolError
 from invtool.models.watching import logits_of
 from invtool.training.draws import Draws
+from invtool.training.parallel import parallel, weight
 from invtool.training.recipes import Recipe
 from invtool.transforms import Spec
 
@@ -65,6 +67,7 @@ class Trainer:
         self.module, self.normalize, self.images = module, normalize, images
         self.draws, self.transform, self.recipe = draws, transform, recipe
         self.precision = precision
+        self.parallel = parallel(module, recipe.batch_size)
         self.device = images.image.device
         self.batch = recipe.batch_size
         self.steps_per_epoch = recipe.steps_per_epoch(len(images.label))
@@ -131,6 +134,8 @@ class Trainer:
         return all(bool(tensor.isfinite().all()) for tensor in self.module.state_dict().values())
 
     def _step(self, image: NDArray[np.int64], transformed: NDArray[np.bool_], epoch: int) -> Tensor:
+        share = ranks.share(len(image))
+        image, transformed = image[share], transformed[share]
         rows = torch.from_numpy(image).to(self.device)
         x = self.images.image[rows].float()
         label = self.images.label[rows]
@@ -144,13 +149,15 @@ class Trainer:
             group["lr"] = self.recipe.rate(self.step, self.steps)
         reduced = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=reduced):
-            logits = logits_of(self.module(x)).float()
+            logits = logits_of(self.parallel(x)).float()
         loss = cross_entropy(logits, label, label_smoothing=self.recipe.label_smoothing)
+        if ranks.size > 1:
+            loss = loss * weight(len(rows), self.batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         right = (logits.detach().argmax(1) == label).sum()
-        return torch.stack([loss.detach(), right])
+        return ranks.total(torch.stack([loss.detach() / ranks.size, right]))
 
 
 def _mix(seed: int, number: int) -> int:
