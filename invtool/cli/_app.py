@@ -45,6 +45,8 @@ COMMANDS = {
     },
     "Study": {
         "demo": "Run the whole story on embedded images in a minute or two.",
+        "reproduce": "Reproduce a paper: its networks, measures, figures and findings.",
+        "findings": "Set what results say beside what their paper says.",
     },
 }
 # Typer's exception for a wrong command line; it lives in click or in Typer's own copy, by version.
