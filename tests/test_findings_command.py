@@ -59,11 +59,11 @@ def test_findings_of_networks_that_do_as_the_paper_says(results: list[Path]) -> 
     found = findings_categories.findings(Files.read(results))
     across = one(found, "Accuracy across categories rises")
     assert across.agrees == YES
-    assert "blur 18 % to 82 %" in across.here and "from 10 to 90 of 100" in across.here
+    assert "blur: 18 % to 82 %" in across.here and "from 10 to 90 of 100" in across.here
     within = one(found, "close to 100 %")
-    assert within.agrees == YES and "blur 99 % to 90 %" in within.here
+    assert within.agrees == YES and "blur: 99 % to 90 %" in within.here
     taken = one(found, "mainly confused")
-    assert taken.agrees == YES and "(by chance 10 %)" in taken.here
+    assert taken.agrees == YES and "(by chance 10 %): blur: " in taken.here
     assert one(found, "Invariance I_k").agrees == YES
     assert one(found, "goes with invariance").agrees == YES
     assert one(found, "not to others").agrees == YES

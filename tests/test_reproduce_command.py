@@ -14,7 +14,7 @@ from small import invoke
 from invtool.stages import _refusals, _studies, reproduce
 
 STUDIES = ["categories", "shifts", "deformation", "sensitivity"]
-TINY = "faces:categories=6,train=8,test=4,size=16"
+TINY = "faces:categories=6,size=16,test=4,train=8"
 CONFIG = (
     *("--config", "epochs=1", 'recipe=["--epochs","1"]', "calibrate=[]", 'transforms=["rot90"]'),
     "seen=[0.5,1.0]",
@@ -68,6 +68,7 @@ def test_a_dry_run_plans_the_study_and_leaves_nothing(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_papers_grid_is_planned_by_its_counts(capfd: pytest.CaptureFixture[str]) -> None:
     data = "faces:categories=388,train=2,test=1,size=16"
     assert invoke(f"reproduce categories --scale paper --data {data} -n") == 0

@@ -32,9 +32,9 @@ class Files:
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> "Files":
-        """Raises InvtoolError for a file that is no result."""
+        """Each file once, however often it is named; raises InvtoolError for one that is no result."""
         kinds: dict[str, list[Result]] = {}
-        for path in paths:
+        for path in dict.fromkeys(paths):
             for result in describe(path):
                 kinds.setdefault(result.kind, []).append(result)
         return cls(kinds)

@@ -109,10 +109,10 @@ def _curves(
 
 
 def _ends(curves: Mapping[str, Mapping[int, float]], text: Callable[[float], str]) -> str:
-    """`blur .05 to .28, ...`: each curve at its ends."""
+    """`blur: 5 % to 28 %; ...`, each curve at its ends."""
     ends = {transform: (min(curve), max(curve)) for transform, curve in curves.items()}
     return "; ".join(
-        f"{transform} {text(curves[transform][low])} to {text(curves[transform][high])}"
+        f"{transform}: {text(curves[transform][low])} to {text(curves[transform][high])}"
         for transform, (low, high) in ends.items()
     )
 
@@ -173,8 +173,8 @@ def _taken_for_seen(results: Sequence[Result]) -> Finding:
             chances.append((result.seen or 0) / result.categories)
     if not shares:
         return finding()
-    told = "; ".join(f"{transform} {percent(share)}" for transform, share in shares.items())
-    here = f"{told} of them are taken for a seen category (by chance {percent(mean(chances))})."
+    told = "; ".join(f"{transform}: {percent(share)}" for transform, share in shares.items())
+    here = f"Taken for a seen category (by chance {percent(mean(chances))}): {told}."
     return finding(here, agreement({t: share > 0.5 for t, share in shares.items()}))
 
 
@@ -239,7 +239,7 @@ def _tau(results: Sequence[Result]) -> Finding:
         return finding()
     taus = sorted({f"{row[0]:.2g}" for row in rows}, key=float)
     intact, keep, ablate = (mean(column) for column in list(zip(*rows, strict=True))[1:])
-    here = f"tau is {' or '.join(taus)}: {percent(keep)} with the active units alone, {percent(intact)} with all, {percent(ablate)} without the active ones."
+    here = f"tau is {', '.join(taus)}: {percent(keep)} with the active units alone, {percent(intact)} with all, {percent(ablate)} without the active ones."
     return finding(here, agreement([ablate < keep / 2, all(float(t) in (0.05, 0.1) for t in taus)]))
 
 
@@ -288,8 +288,8 @@ def _coincide(networks: Sequence[Network]) -> Finding:
         apart[network.transform] = max(difference, apart.get(network.transform, 0.0))
     if not apart:
         return finding()
-    told = "; ".join(f"{transform} {value:.2f}" for transform, value in apart.items())
-    here = f"Medians are at most so far apart, half of the categories or more seen: {told}."
+    told = "; ".join(f"{transform}: {value:.2f}" for transform, value in apart.items())
+    here = f"Largest difference of the medians, with half of the categories or more seen: {told}."
     return finding(here, agreement({t: value <= ALIKE for t, value in apart.items()}))
 
 

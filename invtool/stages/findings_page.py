@@ -8,12 +8,15 @@ from string import Template
 from typing import Any
 
 from invtool import __version__
+from invtool.config import Plot
 from invtool.files import provenance
 from invtool.files.provenance import Steps
 from invtool.stages import _studies
 from invtool.stages._findings import NOT_MEASURED, Files, Finding
 from invtool.stages.inspect import commands
 
+CSS_PIXELS = 96  # of an inch
+ZOOM = 1.4  # of print, for a screen
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -64,11 +67,20 @@ def _figures(told: Sequence[Mapping[str, str]], pictures: Iterable[Path]) -> Ite
     order = list(captions)
     for path in sorted(pictures, key=lambda p: order.index(p.stem) if p.stem in order else 999):
         caption = escape(captions.get(path.stem, path.stem))
-        data = base64.b64encode(path.read_bytes()).decode()
+        picture = path.read_bytes()
+        data = base64.b64encode(picture).decode()
         yield (
-            f'<figure id="{escape(path.stem)}"><img alt="{caption}" '
+            f'<figure id="{escape(path.stem)}"><img alt="{caption}"{_width(picture)} '
             f'src="data:{MEDIA[path.suffix]};base64,{data}"><figcaption>{caption}</figcaption></figure>'
         )
+
+
+def _width(picture: bytes) -> str:
+    """So that letters of every figure are of one size; of a PNG, whose header tells its pixels."""
+    if not picture.startswith(b"\x89PNG"):
+        return ""
+    pixels = int.from_bytes(picture[16:20], "big")
+    return f' width="{round(ZOOM * pixels * CSS_PIXELS / Plot.dpi)}"'
 
 
 def _provenance(steps: Steps) -> str:
