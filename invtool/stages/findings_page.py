@@ -55,7 +55,7 @@ def _about(files: Files, findings: Sequence[Finding]) -> str:
 
 def _row(finding: Finding) -> str:
     kind = finding.agrees.partition(":")[0].replace(" ", "-")
-    here = escape(finding.here) or "<em>not measured here</em>"
+    here = escape(finding.here).replace(" %", "&nbsp;%") or "<em>not measured here</em>"
     return (
         f"<tr><td class=place>{escape(finding.place)}</td><td>{escape(finding.paper)}</td>"
         f"<td>{here}</td><td class={kind}>{escape(finding.agrees)}</td></tr>"

@@ -123,8 +123,8 @@ def _subsampling(networks: Mapping[str, Result]) -> Finding:
     for name, result in networks.items():
         curve = _changes(result)
         values = list(curve.values())
-        shares = ", ".join(f"{factor:g}: {percent(share)}" for factor, share in curve.items())
-        told.append(f"{name} {shares}")
+        shares = ", ".join(f"{percent(share)} at {factor:g}" for factor, share in curve.items())
+        told.append(f"{name}: {shares}")
         cases[name] = values[-1] > values[0] and curve.get(SAME, 0.0) < 0.01
     here = f"Steps at which they change, by subsampling factor: {'; '.join(told)}."
     return finding(here, agreement(cases))

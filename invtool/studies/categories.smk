@@ -11,7 +11,7 @@ rule all:
 
 
 TRANSFORMS = config["transforms"]
-COUNTS = sorted({max(1, round(share * CATEGORIES)) for share in config["seen"]})
+COUNTS = sorted({max(1, round(float(share) * CATEGORIES)) for share in config["seen"]})
 FEW, MOST = COUNTS[0], COUNTS[-1]
 LIMIT = max(config["below"], 2 / CATEGORIES)  # of few categories, chance alone is above the paper's
 TAU = f"results/ablation/{TRANSFORMS[0]}.h5"
