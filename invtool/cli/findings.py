@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from invtool.cli._options import STDIO, NoProvenance, Output, Overwrite, Quiet
+from invtool.cli._options import STDIO, NoProvenance, Output, Overwrite, Quiet, Study
 from invtool.config import Findings
 from invtool.files import streams
 
@@ -14,14 +14,7 @@ invtool findings deformation results/*/*.h5 figures/*.png -o index.html"""
 
 
 def main(
-    study: Annotated[
-        Literal["categories", "shifts", "deformation", "sensitivity"],
-        typer.Argument(
-            metavar="PAPER",
-            show_default=False,
-            help="categories, shifts, deformation or sensitivity.",
-        ),
-    ],
+    study: Study,
     files: Annotated[
         list[Path],
         typer.Argument(

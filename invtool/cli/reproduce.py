@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from invtool.cli._options import Quiet
+from invtool.cli._options import Quiet, Study
 from invtool.config import Reproduce
 
 EXAMPLES = """\
@@ -18,14 +18,7 @@ invtool reproduce sensitivity -- --dry-run --printshellcmds"""
 
 
 def main(
-    study: Annotated[
-        Literal["categories", "shifts", "deformation", "sensitivity"],
-        typer.Argument(
-            metavar="PAPER",
-            show_default=False,
-            help="categories, shifts, deformation or sensitivity.",
-        ),
-    ],
+    study: Study,
     options: Annotated[
         list[str] | None,
         typer.Argument(

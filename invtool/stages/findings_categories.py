@@ -53,8 +53,19 @@ def findings(files: Files) -> list[Finding]:
     networks = [network for result in files.of("invariance") for network in Network.of(result)]
     return [
         _robust_to_its_own(files.of("evaluation", "matrix")),
-        _across_rises(networks),
-        _within_falls(networks),
+        _by_seen(
+            networks,
+            lambda n: n.across,
+            "Accuracy across categories rises with the number of categories seen transformed.",
+            rises=True,
+        ),
+        _by_seen(
+            networks,
+            lambda n: n.within,
+            "Accuracy within the seen categories is close to 100 % when few are seen, and falls as "
+            "more are.",
+            rises=False,
+        ),
         _taken_for_seen(files.of("evaluation", "quadrants")),
         _geometric_below_local(networks),
         _law(networks),
@@ -131,31 +142,15 @@ def _trained(networks: Iterable[Network]) -> list[Network]:
     return [network for network in networks if network.seen]
 
 
-def _across_rises(networks: Sequence[Network]) -> Finding:
-    finding = partial(
-        Finding,
-        "Section 3.1, figure 2b, c",
-        "Accuracy across categories rises with the number of categories seen transformed.",
-    )
-    curves = _curves(_trained(networks), lambda n: n.across)
+def _by_seen(
+    networks: Sequence[Network], of: Callable[[Network], float], paper: str, *, rises: bool
+) -> Finding:
+    finding = partial(Finding, "Section 3.1, figure 2b, c", paper)
+    curves = _curves(_trained(networks), of)
     if not curves:
         return finding()
-    return finding(
-        f"{_ends(curves, percent)}, {_span(curves, networks)}.", agreement(_grows(curves))
-    )
-
-
-def _within_falls(networks: Sequence[Network]) -> Finding:
-    finding = partial(
-        Finding,
-        "Section 3.1, figure 2b, c",
-        "Accuracy within the seen categories is close to 100 % when few are seen, and falls as more are.",
-    )
-    curves = _curves(_trained(networks), lambda n: n.within)
-    if not curves:
-        return finding()
-    falls = {transform: not grows for transform, grows in _grows(curves).items()}
-    return finding(f"{_ends(curves, percent)}, {_span(curves, networks)}.", agreement(falls))
+    cases = {transform: grows == rises for transform, grows in _grows(curves).items()}
+    return finding(f"{_ends(curves, percent)}, {_span(curves, networks)}.", agreement(cases))
 
 
 def _taken_for_seen(results: Sequence[Result]) -> Finding:

@@ -28,8 +28,18 @@ def findings(files: Files) -> list[Finding]:
         _pooling_at_first(initial),
         _alike_in_the_end(initial, trained),
         _early_layers(initial, trained),
-        _smooth_start(_curves(files.of("deformation", "smooth-start"), _sensitivity)),
-        _tasks(_curves(files.of("smoothness", "tasks"), _variation)),
+        _falling(
+            _last(_curves(files.of("deformation", "smooth-start"), _sensitivity)),
+            "Section 4.2, figure 4",
+            "Networks whose filters start smoother are less sensitive to deformation.",
+            "Of the last layer, by the sigma in pixels that smooths filters",
+        ),
+        _falling(
+            _means(_curves(files.of("smoothness", "tasks"), _variation)),
+            "Section 4.3, figure 5b",
+            "Tasks of stronger deformations lead to smoother filters.",
+            "Mean total variation of the layers, by strength in pixels",
+        ),
         _smoother(files.of("smoothness", "trained")),
         _random_labels(_curves(files.of("smoothness", "random"), _variation)),
         _random_patterns(trained, random),
@@ -61,6 +71,10 @@ def _curves(results: Sequence[Result], of: Callable[[Result], NDArray[np.float64
 
 def _last(curves: Curves) -> dict[str, float]:
     return {varied: float(curve[-1]) for varied, curve in curves.items()}
+
+
+def _means(curves: Curves) -> dict[str, float]:
+    return {varied: float(curve.mean()) for varied, curve in curves.items()}
 
 
 def _told(values: Mapping[str, float]) -> str:
@@ -122,35 +136,13 @@ def _early_layers(initial: Curves, trained: Curves) -> Finding:
     return finding(here, agreement({name: now > was for name, (was, now) in ordered.items()}))
 
 
-def _falls(values: Sequence[float]) -> list[bool]:
-    return [later < earlier for earlier, later in itertools.pairwise(values)]
-
-
-def _smooth_start(curves: Curves) -> Finding:
-    finding = partial(
-        Finding,
-        "Section 4.2, figure 4",
-        "Networks whose filters start smoother are less sensitive to deformation.",
-    )
-    last = _last(curves)
-    if len(last) < 2:
-        return finding()
-    here = f"Of the last layer, by the sigma that smooths them: {_told(last)}."
-    return finding(here.replace("sigma-", ""), agreement(_falls(list(last.values()))))
-
-
-def _tasks(curves: Curves) -> Finding:
-    finding = partial(
-        Finding,
-        "Section 4.3, figure 5b",
-        "Tasks of stronger deformations lead to smoother filters.",
-    )
-    variation = {name: float(curve.mean()) for name, curve in curves.items()}
-    if len(variation) < 2:
-        return finding()
-    told = ", ".join(f"{name} {value:.3f}" for name, value in variation.items())
-    here = f"Mean total variation of the layers, by strength in pixels: {told}."
-    return finding(here.replace("strength-", ""), agreement(_falls(list(variation.values()))))
+def _falling(values: Mapping[str, float], place: str, paper: str, what: str) -> Finding:
+    """Whether each value, by the number that its name ends with, is below the one before."""
+    if len(values) < 2:
+        return Finding(place, paper)
+    told = ", ".join(f"{value:.3g} at {name.rpartition('-')[2]}" for name, value in values.items())
+    falls = [later < earlier for earlier, later in itertools.pairwise(values.values())]
+    return Finding(place, paper, f"{what}: {told}.", agreement(falls))
 
 
 def _smoother(results: Sequence[Result]) -> Finding:
@@ -184,7 +176,7 @@ def _random_labels(curves: Curves) -> Finding:
         "Section 5, figure 6c",
         "With random labels the smoothness of filters depends on the kind of downsampling.",
     )
-    variation = {name: float(curve.mean()) for name, curve in curves.items()}
+    variation = _means(curves)
     if len(variation) < 2:
         return finding()
     told = ", ".join(f"{name} {value:.2f}" for name, value in variation.items())

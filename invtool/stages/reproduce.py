@@ -20,6 +20,7 @@ from invtool.data import specs
 from invtool.errors import InvtoolError, UsageError
 from invtool.files import messages, tables
 from invtool.stages import _studies
+from invtool.stages.demo import environment
 
 SETTINGS = "settings.json"
 PAGE = "index.html"
@@ -151,9 +152,3 @@ def _watched(command: Sequence[str]) -> int:
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
             raise
-
-
-def environment() -> dict[str, str]:
-    """The environment, with this very invtool first on the path."""
-    here = Path(sys.executable).parent
-    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -33,7 +33,8 @@ wildcard_constraints:
 
 def words(*told):
     """Words of a command line, as a shell reads them."""
-    return shlex.join(str(word) for group in told for word in ([group] if isinstance(group, str | int | float) else group))
+    flat = [word for part in told for word in (part if isinstance(part, list) else [part])]
+    return shlex.join(map(str, flat))
 
 
 def shown(passes, limit=None):
@@ -53,7 +54,8 @@ def network_file(told):
 
 def spec(transform):
     """A transform for a shell: as it stands, or as calibrate has found it."""
-    return f'"$(cat transforms/{transform}.txt)"' if transform in config.get("calibrate", []) else words(transform)
+    calibrated = spec_file(transform)
+    return f'"$(cat {calibrated[0]})"' if calibrated else words(transform)
 
 
 def spec_file(transform):

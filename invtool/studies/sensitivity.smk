@@ -14,6 +14,7 @@ NETWORKS = {told["name"]: told for told in config["networks"]}
 FIRST = next(iter(NETWORKS))
 LIMIT = config["limit"]
 CURVES = {"noise": "white-noise", "rotation": "rotate", "zoom": "zoom"}  # figure -> transform
+ITN = ["losses", "classification", "corners", "reach"]  # figures of the report
 for name, told in NETWORKS.items():
     if "train" in told:
         TRAININGS[name] = words(told["train"], config["recipe"])
@@ -25,7 +26,7 @@ FIGURES |= {
     "overview": (SWEEPS, "--kind overview"),
     **{figure: ([f"results/curves/{figure}.h5"], "--kind curves") for figure in CURVES},
     "translation": (["results/translation.h5"], "--kind heat"),
-    **{kind: (["results/itn.h5"], f"--kind {kind}") for kind in ("losses", "classification", "corners", "reach")},
+    **{kind: (["results/itn.h5"], f"--kind {kind}") for kind in ITN},
 }
 
 
