@@ -93,7 +93,7 @@ rule ablate:
     resources:
         shown=shown(2),
     shell:
-        "invtool ablate {input} -o {output} > {log} 2>&1"
+        "invtool ablate {input} --tau-grid 0:0.95:0.05 -o {output} > {log} 2>&1"
 
 
 rule invariance:
