@@ -79,8 +79,8 @@ rule calibrate:
     resources:
         shown=shown(10),
     shell:
-        "invtool calibrate {input} -t {wildcards.transform} --below {params.below} --spec"
-        " -o {output.steps} > {output.spec} 2> {log}"
+        "invtool calibrate {input} {FEWER_TEST} -t {wildcards.transform} --below {params.below}"
+        " --spec -o {output.steps} > {output.spec} 2> {log}"
 
 
 rule ablate:
@@ -93,7 +93,7 @@ rule ablate:
     resources:
         shown=shown(2),
     shell:
-        "invtool ablate {input} --tau-grid 0:0.95:0.05 -o {output} > {log} 2>&1"
+        "invtool ablate {input} {FEWER_TEST} --tau-grid 0:0.95:0.05 -o {output} > {log} 2>&1"
 
 
 rule invariance:
@@ -110,8 +110,8 @@ rule invariance:
     resources:
         shown=shown(4),
     shell:
-        "invtool invariance {input.network} -t {params.spec} -l penultimate --tau {input.tau}"
-        " -o {output} > {log} 2>&1"
+        "invtool invariance {input.network} {FEWER_TEST} -t {params.spec} -l penultimate"
+        " --tau {input.tau} -o {output} > {log} 2>&1"
 
 
 rule layers:
@@ -125,7 +125,8 @@ rule layers:
     resources:
         shown=shown(4),
     shell:
-        "invtool invariance {input.network} --tau {input.tau} --resamples 0 -o {output} > {log} 2>&1"
+        "invtool invariance {input.network} {FEWER_TEST} --tau {input.tau} --resamples 0"
+        " -o {output} > {log} 2>&1"
 
 
 rule quadrants:
@@ -138,7 +139,7 @@ rule quadrants:
     resources:
         shown=shown(2),
     shell:
-        "invtool evaluate {input} -o {output} > {log} 2>&1"
+        "invtool evaluate {input} {FEWER_TEST} -o {output} > {log} 2>&1"
 
 
 rule matrix:
@@ -156,4 +157,4 @@ rule matrix:
     resources:
         shown=shown((len(TRANSFORMS) + 1) ** 2),
     shell:
-        "invtool evaluate {input.networks} {params.specs} -o {output} > {log} 2>&1"
+        "invtool evaluate {input.networks} {FEWER_TEST} {params.specs} -o {output} > {log} 2>&1"

@@ -14,7 +14,6 @@ configfile: "settings.json"
 
 DATA = config["data"]
 CATEGORIES = config["images"]["categories"]
-TRAIN, TEST = config["images"]["train"], config["images"]["test"]
 SEEDS = range(config["seeds"])
 TRAININGS = {}  # network -> words of its training, besides the data
 DATA_OF = {}  # network -> data, where that is not DATA
@@ -29,6 +28,16 @@ wildcard_constraints:
     seen=r"\d+",
     network=r"[^/]+",
     transform=r"[^/]+",
+
+
+def fewer(split):
+    """How many images of a split are used, and the option that says so where they are not all."""
+    held, wanted = config["images"][split], config[f"{split}_images"]
+    return (wanted, f"--limit {wanted}") if 0 < wanted < held else (held, "")
+
+
+TRAIN, FEWER_TRAIN = fewer("train")
+TEST, FEWER_TEST = fewer("test")
 
 
 def words(*told):
@@ -91,7 +100,7 @@ rule train:
     resources:
         trained=lambda w: TRAINED.get(w.network, config["epochs"] * TRAIN),
     shell:
-        "invtool train -d {params.data} {params.told} --continue -o {output:q} > {log:q} 2>&1"
+        "invtool train -d {params.data} {FEWER_TRAIN} {params.told} --continue -o {output:q} > {log:q} 2>&1"
 
 
 rule figure:

@@ -102,5 +102,5 @@ rule itn:
         trained=32 * config["itn_steps"],
         shown=shown(200),
     shell:
-        "invtool itn {params.network} -d {params.data} {params.told} -o {output.controllers}"
+        "invtool itn {params.network} -d {params.data} {FEWER_TEST} {params.told} -o {output.controllers}"
         " > {log} 2>&1"

@@ -90,7 +90,7 @@ rule still:
     resources:
         shown=shown(70),
     shell:
-        "invtool evaluate {params.network} -d {params.data} --embed {params.sizes}"
+        "invtool evaluate {params.network} -d {params.data} {FEWER_TEST} --embed {params.sizes}"
         " --tta {params.crops} -o {output:q} > {log:q} 2>&1"
 
 
