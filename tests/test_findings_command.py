@@ -51,6 +51,8 @@ def test_agreement_says_which_cases_agree() -> None:
     assert agreement({"a": True, "b": True}) == YES
     assert agreement({"a": False}) == NO
     assert agreement({"a": True, "b": False}) == "in part: a"
+    assert agreement({"a": True, "b": True, "c": False}) == "in part: not c"
+    assert agreement({"a": True, "b": False, "c": False}) == "in part: a"
     assert agreement([True, False]) == PARTLY
     assert agreement({}) == NOT_MEASURED
 

@@ -46,16 +46,18 @@ class Files:
 
 
 def agreement(cases: Mapping[str, bool] | Iterable[bool]) -> str:
-    """Yes where all cases agree, no where none does, and else which do."""
+    """Yes where all cases agree, no where none does, and else which do, or the fewer that do not."""
     told = dict(cases) if isinstance(cases, Mapping) else {str(n): c for n, c in enumerate(cases)}
     if not told:
         return NOT_MEASURED
     agreeing = [name for name, agrees in told.items() if agrees]
-    if len(agreeing) == len(told):
-        return YES
-    if not agreeing:
-        return NO
-    return f"{PARTLY}: {', '.join(agreeing)}" if isinstance(cases, Mapping) else PARTLY
+    others = [name for name, agrees in told.items() if not agrees]
+    if not (agreeing and others):
+        return YES if agreeing else NO
+    if not isinstance(cases, Mapping):
+        return PARTLY
+    few = f"not {', '.join(others)}" if len(others) < len(agreeing) else ", ".join(agreeing)
+    return f"{PARTLY}: {few}"
 
 
 def percent(share: float) -> str:

@@ -186,5 +186,8 @@ def _color(results: Sequence[Result]) -> Finding:
     if not results:
         return finding()
     size = float(results[0].arrays("color_size")["color_size"].max())
-    here = f"At most {size:.0f} gray levels of {GRAY:.0f}, a mean over the images."
+    here = (
+        f"At most {size:.0f} gray levels of {GRAY:.0f}, a mean over the images. A network that "
+        "standardizes each image does not see its brightness and contrast."
+    )
     return finding(here, YES if mean([size]) < GRAY / 4 else NO)

@@ -126,7 +126,8 @@ def _snakemake(config: Reproduce, folder: Path) -> list[str]:
         *(sys.executable, "-m", "snakemake"),
         *("--snakefile", str(_studies.FOLDER / f"{config.study}.smk")),
         *("--directory", str(folder)),
-        *("--nolock", "--rerun-incomplete", "--show-failed-logs"),
+        # An output is whole or absent, so what is there is kept, however its job ended.
+        *("--nolock", "--keep-incomplete", "--ignore-incomplete", "--show-failed-logs"),
         *([] if told else ["--cores", "all"]),
         *(["--quiet", "all"] if messages.quiet else ["--quiet", "host", "rules", "reason"]),
         *config.options,

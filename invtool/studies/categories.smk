@@ -80,7 +80,8 @@ rule calibrate:
         shown=shown(10),
     shell:
         "invtool calibrate {input} {FEWER_TEST} -t {wildcards.transform} --below {params.below}"
-        " --spec -o {output.steps} > {output.spec} 2> {log}"
+        " --spec -o {output.steps} > {output.spec}.part 2> {log}"
+        " && mv {output.spec}.part {output.spec}"
 
 
 rule ablate:
