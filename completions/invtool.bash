@@ -11,7 +11,7 @@ _invtool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness itn bias plot inspect verify demo --help --version"
+    _invtool_words "data train transform activations evaluate ablate calibrate sweep invariance jagged shiftable deform smoothness itn bias plot inspect verify demo reproduce findings --help --version"
     return
   fi
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -51,7 +51,7 @@ _invtool() {
         --checkpoint-every)  return ;;
         --checkpoint-at)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --continue --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in
@@ -412,6 +412,25 @@ _invtool() {
         --seed)  return ;;
       esac
       if [[ $cur == -* ]]; then _invtool_words "-o --output -t --transform --seed --overwrite -h --help"; return; fi
+      ;;
+    reproduce)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -d|--data) _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files; return ;;
+        --scale) _invtool_words "small paper"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data --scale -n --dry-run -q --quiet -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
+      ;;
+    findings)
+      case $prev in
+        -o|--output) _invtool_files; return ;;
+        -f|--format) _invtool_words "auto table json csv html"; return ;;
+      esac
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -f --format --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
+      _invtool_files;
       ;;
   esac
 }

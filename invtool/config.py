@@ -235,6 +235,20 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Reproduce:
+    study: str = "categories"  # or shifts, deformation, sensitivity
+    data: str = ""  # spec; empty: what the scale has
+    scale: str = "small"  # or paper
+    options: tuple[str, ...] = ()  # of Snakemake, as they are
+
+
+@dataclass(frozen=True)
+class Findings:
+    study: str = "categories"  # or shifts, deformation, sensitivity
+    sources: tuple[str, ...] = ()  # results, and figures of a page
+
+
+@dataclass(frozen=True)
 class Plot:
     kind: str = "auto"
     layers: tuple[str, ...] = ()  # globs; empty: all, or the last one where layers are not compared

@@ -185,6 +185,12 @@ def test_a_network_that_cannot_be_split_gives_the_same(
         np.testing.assert_array_equal(read("unsplit.h5")[name], value)
 
 
+def test_a_tau_at_which_nothing_is_active_is_refused() -> None:
+    assert ablation_result.qualifying(0.95, "a.h5") == 0.95
+    with pytest.raises(InvtoolError, match=r"a\.h5: tau is 1, above which no unit is active"):
+        ablation_result.qualifying(1.0, "a.h5")
+
+
 def test_no_tau_qualifies_where_responses_are_negative(run: Run) -> None:
     code, out, err = run(f"{DARK} --tau-grid 0,0.5 -f table")
     assert code == 0

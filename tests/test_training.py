@@ -349,6 +349,10 @@ def stopped(folder: Path) -> Iterator[dict[str, list[int]]]:
         ("mid-epoch", LINE.format(every=0, target="x/left.st")),
         ("no", LINE.format(every=0, target="x/left.st")),
     ]
+    again = LINE.format(every=0, target="x/again.st") + " --continue"
+    cases["again"] = [("mid-epoch", again), ("no", again), ("no", again)]
+    other = LINE.format(every=0, target="x/other.st") + " --continue"
+    cases["other"] = [("mid-epoch", other), ("no", other + " --seed 5")]
     yield exit_codes(folder, cases)
 
 
@@ -508,6 +512,20 @@ def test_fewer_images_are_spread_over_the_categories(
     (found,) = seen
     assert np.bincount(found.images.label.numpy()).tolist() == [3, 3, 3, 3]
     assert found.steps_per_epoch == 1 and found.images.index.numpy().max() > 12
+
+
+def test_the_same_line_again_goes_on_until_the_model_is_whole(folder: Path, stopped: Any) -> None:
+    assert stopped["again"] == [-9, 0, 0]
+    assert "x/again.st is finished already" in (folder / "stderr").read_text()
+    whole, again = weights(folder / "x" / "w.st"), weights(folder / "x" / "again.st")
+    assert all((again[name] == values).all() for name, values in whole.items())
+    assert len(lines(folder / "x" / "again.jsonl")) == 3
+
+
+def test_it_begins_anew_where_the_settings_are_others(folder: Path, stopped: Any) -> None:
+    assert stopped["other"] == [-9, 0]
+    assert models.read_metadata(folder / "x" / "other.st")["training"]["seed"] == 5
+    assert len(lines(folder / "x" / "other.jsonl")) == 3
 
 
 def test_stopped_before_the_first_checkpoint(folder: Path, stopped: Any) -> None:

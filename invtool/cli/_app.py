@@ -45,6 +45,8 @@ COMMANDS = {
     },
     "Study": {
         "demo": "Run the whole story on embedded images in a minute or two.",
+        "reproduce": "Reproduce a paper: its networks, measures, figures and findings.",
+        "findings": "Set what results say beside what their paper says.",
     },
 }
 # Those that torchrun may start as several ranks.

@@ -321,3 +321,9 @@ NoProvenance = Annotated[
         help="Leave the command line, times and versions out of the output.",
     ),
 ]
+Study = Annotated[
+    Literal["categories", "shifts", "deformation", "sensitivity"],
+    typer.Argument(
+        metavar="PAPER", show_default=False, help="categories, shifts, deformation or sensitivity."
+    ),
+]

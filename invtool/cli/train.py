@@ -33,7 +33,8 @@ invtool train -d deformed:source=mnist,strength=3 -o strength3.st
 invtool train -d cifar10.h5 --init-smooth 1 --epochs 0 -o smooth.st
 invtool train --search --seen 20 --transform blur
 invtool train --search --search-rates 0.03,0.1,0.3 --search-decays 0,0.0005 -o searched.st
-invtool train --resume -o model.st"""
+invtool train --resume -o model.st
+invtool train --continue --seen 50 --transform blur -o model.st"""
 TITLE = "accuracy on test images"
 
 
@@ -192,6 +193,13 @@ def main(
             "--resume", help="Go on where a run to the same -o stopped, with its settings."
         ),
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--continue",
+            help="Go on where a run with just these settings stopped, else begin, replacing what is there.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     no_provenance: NoProvenance = False,
@@ -203,7 +211,8 @@ def main(
     epoch; until both are whole they are model.checkpoint.st and model.checkpoint.jsonl, from which
     --resume goes on. At the end comes the accuracy on test images,
     untransformed and transformed, of seen and unseen categories; transformed and unseen is the
-    across-category accuracy. With --resume everything but -o comes from the checkpoint.
+    across-category accuracy. With --resume everything but -o comes from the checkpoint;
+    --continue is for a line that is run again until it is through, as a job that a cluster requeues.
 
     With --pool or --antialias the network blurs before it subsamples: a pooling layer becomes
     averages (avgK), or pools at every position and is blurred (blurK); a strided convolution is
@@ -266,10 +275,10 @@ def main(
     if resume:
         _refuse_settings(context)
     else:
-        _refusals.training(config, target, overwrite=overwrite)
+        _refusals.training(config, target, overwrite=overwrite or again)
     with messages.working("loading PyTorch"):
         from invtool.stages import train
-    rows = train.resume(target) if resume else train.run(config, target)
+    rows = train.resume(target) if resume else train.run(config, target, going_on=again)
     _show(rows, on_stderr=target == STDIO)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from invtool.config import (
     Calibrate,
     Deform,
     Evaluate,
+    Findings,
     Itn,
     Jagged,
     Moved,
+    Reproduce,
     Shiftable,
     Subject,
     Sweep,
@@ -375,6 +378,26 @@ def demo_folder(folder: Path, overwrite: bool) -> None:
         raise UsageError(f"{folder} cannot be a folder; name another with -o")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise UsageError(f"{folder} is not empty; pass --overwrite or another -o")
+
+
+def reproducing(config: Reproduce, folder: Path) -> None:
+    """Raise where there is no Snakemake, nothing to work on, or no folder to work in."""
+    if config.data:
+        spec = data(config.data)
+        if spec.path == str(streams.STDIO):
+            raise UsageError("every job reads the images; give --data a file, not standard input")
+    if folder.is_file() or not folder.absolute().parent.is_dir():
+        raise UsageError(f"{folder} cannot be a folder; name another with -o")
+    if find_spec("snakemake") is None:
+        raise InvtoolError("workflows need Snakemake; pip install 'invtool[studies]'")
+
+
+def finding(config: Findings) -> None:
+    """Raise InvtoolError for a file that is not there; standard input is none of a page's files."""
+    for source in map(Path, config.sources):
+        if source == streams.STDIO:
+            raise UsageError("findings are read from files, not from standard input")
+        streams.check_source(source)
 
 
 def seen_count(asked: Sequence[int], categories: int, name: str) -> None:

@@ -38,11 +38,16 @@ def tau_of_file(path: Path) -> float:
 
 
 def qualifying(tau: float, label: str) -> float:
-    """`tau` itself; InvtoolError that names the network or file `label` where it is NaN."""
+    """`tau` itself; InvtoolError that names the network or file `label` where it is NaN, or 1."""
     if np.isnan(tau):
         raise InvtoolError(
             f"{label}: no tau qualifies, as keeping the active units alone costs too much accuracy;"
             " invtool ablate shows how much"
+        )
+    if tau >= 1:
+        raise InvtoolError(
+            f"{label}: tau is 1, above which no unit is active, as the answers do not hang on them; "
+            "give --tau"
         )
     return tau
 

@@ -30,7 +30,7 @@ def run(config: Demo, folder: Path) -> None:
     for command in _commands(config):
         print(f"$ {command}", flush=True)
         if subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=_path()
+            ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment()
         ).returncode:
             raise InvtoolError(f"this command failed: {command}")
     results = [_Result.read(folder / f"{seen}.h5") for seen in config.seen]
@@ -58,7 +58,7 @@ def _commands(config: Demo) -> Iterator[str]:
     yield f"invtool plot {' '.join(files)} -o {FIGURE} --overwrite"
 
 
-def _path() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment, with this very invtool first on the path."""
     here = Path(sys.executable).parent
     return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}

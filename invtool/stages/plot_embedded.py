@@ -62,15 +62,24 @@ def _series(result: Result) -> Series:
         raise InvtoolError(
             f"{result.label} has no condition that embeds its images; run invtool evaluate --embed PX"
         )
+    found = Series()
+    for number, step in conditions:
+        found.setdefault(str(step.values[1]), []).append((pixels(result, step), number))
+    whole = (_height(result), 0)
+    return {fill: [*sorted(places), whole] for fill, places in found.items()}
+
+
+def pixels(result: Result, step: Step) -> float:
+    """Height of the images that a step embeds."""
+    size = float(str(step.values[0]))
+    return max(1, round(size * _height(result))) if size <= 1 else size
+
+
+def _height(result: Result) -> float:
     told = result.attributes.get("image_height")
     if told is None:
         raise InvtoolError(f"{result.label} does not tell the height of its images; make it anew")
-    height, found = float(told), Series()
-    for number, step in conditions:
-        size, fill = float(str(step.values[0])), str(step.values[1])
-        pixels = max(1, round(size * height)) if size <= 1 else size
-        found.setdefault(fill, []).append((pixels, number))
-    return {fill: [*sorted(places), (height, 0)] for fill, places in found.items()}
+    return float(told)
 
 
 def _lines(result: Result, series: Series, group: str, networks: int, fills: int) -> Iterator[Line]:

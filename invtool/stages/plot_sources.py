@@ -32,7 +32,7 @@ WRITERS = {
 # Of some kinds only.
 ATTRIBUTES = (
     *("family", "parameter", "limit", "layers", "below", "image_height"),
-    *("protocol", "share", "target", "distance", "keep"),
+    *("protocol", "share", "target", "distance", "keep", "top"),
 )
 NO_CONDITIONS = ("bias", "jaggedness", "shiftability", "deformation", "smoothness", "itn")
 CATEGORIES_INTERVAL = "95 % bootstrap over categories"

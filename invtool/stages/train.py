@@ -45,12 +45,13 @@ class Job:
     milestones: frozenset[int] = frozenset()  # steps after which a model file is kept
 
 
-def run(config: Train, target: Path) -> list[dict[str, Any]]:
+def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str, Any]]:
     """Train one network to the file `target`, or several into that folder; a row of results each.
 
+    With `going_on` it goes on where a run of the same settings stopped, if one did.
     Raises InvtoolError, and leaves no file of the network concerned, if a training diverges.
     """
-    return _run(config, target, going_on=False)
+    return _run(config, target, going_on=going_on)
 
 
 def resume(target: Path) -> list[dict[str, Any]]:
