@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small import quadrants, room, write_set
 
 from invtool.config import Train
+from invtool.data import folders, memory
 from invtool.data.random_labels import random_labels
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
@@ -29,7 +31,7 @@ from invtool.models.normalization import PER_IMAGE
 from invtool.models.references import parse as parse_reference
 from invtool.stages import train
 from invtool.training.draws import Draws
-from invtool.training.loop import Trainer, TrainingImages
+from invtool.training.loop import StreamedImages, Trainer, TrainingImages
 from invtool.training.recipes import RECIPES, Recipe, recipe
 from invtool.transforms import parse
 
@@ -188,6 +190,63 @@ def test_seen_sets_are_nested_in_the_files(folder: Path) -> None:
         models.read_metadata(folder / "several" / f"seen{k}-seed0.st")["seen"] for k in (0, 2)
     )
     assert set(few) < set(many)
+
+
+# --- images that are read as they are shown
+
+
+def write_folder(top: Path) -> Path:
+    pixels, label = quadrants(40)
+    for number, (image, category) in enumerate(zip(pixels, label, strict=True)):
+        path = top / ("train", "test")[number >= 32] / f"{category}" / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(path)
+    return top
+
+
+@pytest.mark.parametrize("data", ["folder", "file"])
+def test_images_larger_than_memory_give_the_same_bits(
+    data: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read ahead of the network, in another order than they lie, and again after a resume."""
+    source = "small.h5" if data == "file" else f"folder:{write_folder(folder / 'large')}"
+    options = {**vars(TINY), "data": source, "transform": "white-noise", "seen": (2,)}
+    train.run(Train(**options), folder / f"held-{data}.st")
+    monkeypatch.setattr(folders, "HELD", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
+    kinds: list[type] = []
+    real = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer,
+        "__init__",
+        lambda self, *rest: kinds.append(type(rest[2])) or real(self, *rest),
+    )
+    train.run(Train(**options), folder / f"read-{data}.st")
+    assert kinds == [StreamedImages]
+    assert lines(folder / f"read-{data}.jsonl") == lines(folder / f"held-{data}.jsonl")
+    held, read = weights(folder / f"held-{data}.st"), weights(folder / f"read-{data}.st")
+    for name, values in held.items():
+        np.testing.assert_array_equal(values, read[name])
+
+
+def test_a_damaged_image_leaves_the_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_folder(folder / "damaged")
+    monkeypatch.setattr(folders, "HELD", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
+    config = replace(TINY, data=f"folder:{source}")
+    train.run(config, folder / "undamaged.st")
+    (bad,) = source.rglob("27.png")
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:60])
+    with pytest.raises(InvtoolError, match=r"27\.png: not a whole image \("):
+        train.run(config, folder / "mended.st")
+    bad.write_bytes(whole)
+    train.resume(folder / "mended.st")
+    one, other = weights(folder / "undamaged.st"), weights(folder / "mended.st")
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
 
 
 # --- stopped and resumed

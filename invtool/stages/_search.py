@@ -28,7 +28,7 @@ from invtool.data.held_out import held_out
 from invtool.errors import InvtoolError
 from invtool.files import messages, models, streams, tables
 from invtool.models.networks import Network
-from invtool.stages._forward import conditions, on_device
+from invtool.stages._forward import conditions, pixels_on_device
 from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import combinations, recipe_of, told
 from invtool.training import checkpoints
@@ -106,8 +106,9 @@ class _Search:
         self.count, self.held = len(index), index[held]
         self.seen = self.held[np.isin(label[self.held], paradigm.seen)]
         paradigm.check(paradigm.fresh())
-        trained = on_device(paradigm.images, index[~held], paradigm.device)
-        self.shown = paradigm.labeled(*trained)
+        trained = index[~held]
+        pixels = pixels_on_device(paradigm.images, trained, paradigm.device)
+        self.shown = paradigm.labeled(pixels, trained)
         self.points, self.recipe = combinations(config), recipe_of(config)
         self.halving = Halving(len(self.points), self.recipe.epochs)
         self.results: list[Result] = []

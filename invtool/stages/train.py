@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from invtool.config import Train
+from invtool.data.decoding import UnreadableImage
 from invtool.data.sets import TEST, TRAIN
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
@@ -19,11 +20,11 @@ from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
 from invtool.models.networks import Network
 from invtool.stages import _devices, _refusals, _search
-from invtool.stages._forward import on_device, predict
+from invtool.stages._forward import pixels_on_device, predict
 from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import recipe_of, told
 from invtool.training import checkpoints, milestones
-from invtool.training.loop import Epoch, TrainingImages
+from invtool.training.loop import Epoch, StreamedImages, TrainingImages
 from invtool.transforms import Spec
 
 EPOCH_TEST = 500  # test images that each epoch's line reports on
@@ -81,9 +82,9 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
         place = state if _is_file(target) or len(jobs) > 1 else None
         found = _search.run(config, paradigms[0], place, going_on=going_on)
     jobs = [replace(job, found=found, milestones=kept) for job in jobs]
-    pixels, number = on_device(images, index, device)
+    pixels = pixels_on_device(images, index, device)
     done = [
-        row or _train(job, paradigm, paradigm.labeled(pixels, number))
+        row or _train(job, paradigm, paradigm.labeled(pixels, index))
         for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
     ]
     _search.remove(state)
@@ -133,11 +134,13 @@ def _finished(job: Job) -> dict[str, Any] | None:
     return _row(job, models.read_metadata(job.target))
 
 
-def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any]:
+def _train(job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages) -> dict[str, Any]:
     with streams.writing(job.target) as partial:
         run = _Run(job, paradigm, shown)
         try:
             metadata = run.finish(partial)
+        except UnreadableImage:  # the checkpoint stays, to go on from when the file is whole
+            raise
         except InvtoolError:
             run.withdraw()
             raise
@@ -148,7 +151,7 @@ def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any
 class _Run:
     """The training of one network: trainer, checkpoint, log and model file."""
 
-    def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages):
+    def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages):
         self.job, self.paradigm = job, paradigm
         self.images, self.transform = paradigm.images, paradigm.transform
         self.recipe = _search.chosen(recipe_of(job.config), job.found)
