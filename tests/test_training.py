@@ -6,6 +6,7 @@ chosen place: an end that no handler sees.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -306,6 +307,10 @@ PLACES = {
     "after a trial": lambda: nth(search._Search, "_save_state", 4, KILL, True),
     "between trial and state": lambda: nth(search._Search, "_save_state", 4, KILL),
     "SIGTERM": lambda: nth(loop.Trainer, "_step", 7, signal.SIGTERM),
+    "SIGTERM at the end of an epoch": lambda: nth(loop.Trainer, "_step", 8, signal.SIGTERM),
+    "SIGTERM between epochs": lambda: nth(stage._Run, "_accuracy", 2, signal.SIGTERM),
+    "SIGTERM after the last": lambda: nth(stage._Run, "_accuracy", 4, signal.SIGTERM),
+    "SIGUSR1": lambda: nth(loop.Trainer, "_step", 7, signal.SIGUSR1),
     "SIGINT": lambda: nth(loop.Trainer, "_step", 7, signal.SIGINT),
 }
 
@@ -347,8 +352,12 @@ CASES = [
     ("between step and checkpoint", 0, -9),
     ("before the checkpoint goes", 0, -9),
     ("before tidying", 60, -9),
-    ("SIGTERM", 0, 143),
-    ("SIGINT", 0, 130),
+    ("SIGTERM", 60, 143),
+    ("SIGTERM at the end of an epoch", 60, 143),
+    ("SIGTERM between epochs", 60, 143),
+    ("SIGTERM after the last", 60, 143),
+    ("SIGUSR1", 60, 138 if sys.platform == "linux" else 128 + signal.SIGUSR1),
+    ("SIGINT", 60, 130),
 ]
 SEVERAL = [("between networks", -9), ("second network", -9), ("SIGTERM", 143)]
 
@@ -439,6 +448,15 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     }
     assert left == {f"{number}.st", f"{number}.jsonl", f"{number}.steps"}
     assert_same_steps(target.with_suffix(".steps"), folder / "x" / "w.steps")
+
+
+def test_a_signal_loses_no_step(folder: Path, stopped: Any) -> None:
+    """Four in step 7, one in step 8, which ends an epoch, and one between it and step 9."""
+    told = [line for line in (folder / "stderr").read_text().splitlines() if "goes on from" in line]
+    wanted = [f"stopped after step {step} of 12" for step in (7, 7, 7, 7, 8, 8, 12)]
+    assert sorted(told) == sorted(
+        f"invtool train: {each}; --resume goes on from there" for each in wanted
+    )
 
 
 def assert_same_steps(one: Path, other: Path) -> None:

@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from invtool.config import Train
 from invtool.data.held_out import held_out
 from invtool.errors import InvtoolError
-from invtool.files import messages, models, streams, tables
+from invtool.files import interrupts, messages, models, streams, tables
 from invtool.models.networks import Network
 from invtool.stages._forward import conditions, pixels_on_device
 from invtool.stages._paradigm import Paradigm
@@ -140,7 +140,8 @@ class _Search:
             label="search",
             unit="epochs",
         )
-        deque(epochs, maxlen=0)
+        with interrupts.held_back():
+            deque(epochs, maxlen=0)
         if not self.halving.left:
             remove(self.state)
             lowest = min(point.learning_rate for point in self.points)
@@ -171,6 +172,7 @@ class _Search:
             if trial.number in self.halving.left and trainer.step < trainer.steps:
                 trial.save()
             self._save_state()
+            interrupts.leave()
 
     def _trial(self, number: int) -> _Trial:
         """A combination's network, as far as it has come."""
@@ -190,8 +192,10 @@ class _Search:
             self._save_in_time(trial)
 
     def _save_in_time(self, trial: _Trial) -> None:
-        if time.monotonic() - trial.saved > self.config.checkpoint_every:
+        late = time.monotonic() - trial.saved > self.config.checkpoint_every
+        if late or interrupts.asked:
             trial.save()
+        interrupts.leave()
 
     def _tell(self, number: int, epochs: int, score: Score | None) -> None:
         self.halving.tell(number, score)

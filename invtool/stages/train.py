@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from invtool.data.decoding import UnreadableImage
 from invtool.data.sets import TEST, TRAIN
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
-from invtool.files import messages, models, provenance, streams
+from invtool.files import interrupts, messages, models, provenance, streams
 from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
 from invtool.models.networks import Network
@@ -195,8 +196,10 @@ class _Run:
             unit="images",
             size=trainer.steps_per_epoch * trainer.batch,
         )
-        for epoch in epochs:
-            self._after_epoch(epoch)
+        with nullcontext() if self.piped else interrupts.held_back():
+            for epoch in epochs:
+                self._after_epoch(epoch)
+                self._leave()
         # In full precision, so that every other command finds the same.
         metadata = self._metadata()
         metadata["accuracy"] = self._accuracy(self.images.indices(TEST), torch.float32)
@@ -234,8 +237,17 @@ class _Run:
         self._keep(step)  # before a checkpoint leaves it behind
         if self.piped or not step % self.trainer.steps_per_epoch:
             return  # at its end the epoch's line comes first, or it could be lost
-        if time.monotonic() - self.saved > self.job.config.checkpoint_every:
+        late = time.monotonic() - self.saved > self.job.config.checkpoint_every
+        if late or interrupts.asked:
             self._save_checkpoint()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Go where a signal asked for it, now that a checkpoint has been written."""
+        if interrupts.asked and not self.piped:
+            step, steps = self.trainer.step, self.trainer.steps
+            messages.note(f"stopped after step {step} of {steps}; --resume goes on from there")
+            interrupts.leave()
 
     def _after_epoch(self, epoch: Epoch) -> None:
         if self.piped:
