@@ -370,7 +370,7 @@ def exit_codes(folder: Path, cases: dict[str, list[tuple[str, str]]]) -> dict[st
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=900,
     )
     (folder / "stderr").write_text(done.stderr)
     assert done.returncode == 0, done.stderr
