@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from small import write_set
 
-from invtool.data import embedded, folders, sources
+from invtool.data import decoding, embedded, folders, memory, sources
+from invtool.data.decoding import ImageFiles
 from invtool.data.sets import TEST, TRAIN, ImageSet
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
@@ -320,12 +322,88 @@ def test_empty_folders(tmp_path: Path) -> None:
         open_data(str(tmp_path / "a"))
 
 
-def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert folders._free_memory() > 10 << 20
-    top = write_folder(tmp_path / "a", {"cat": 2})
-    monkeypatch.setattr(folders, "_free_memory", lambda: 100)
-    with pytest.raises(InvtoolError, match="GiB are free; lower size="):
-        open_data(str(top))
+def write_jpegs(top: Path, count: int = 20) -> Path:
+    """Photographs of several sizes, in two categories."""
+    for number in range(count):
+        pixels = RNG.integers(0, 256, (20 + number, 30 - number, 3), np.uint8)
+        path = top / ("cat", "dog")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return top
+
+
+@pytest.mark.parametrize("limit", ["of bytes", "of memory"])
+def test_a_large_folder_is_decoded_as_it_is_read(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = write_jpegs(tmp_path / "a")
+    held = open_data(f"folder:{top},size=8")
+    assert isinstance(held.image, np.ndarray)
+    if limit == "of bytes":
+        monkeypatch.setattr(folders, "HELD", 1000)
+    else:
+        monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    read = open_data(f"folder:{top},size=8")
+    assert isinstance(read.image, ImageFiles)
+    assert read.image.shape == held.image.shape and read.image.dtype == held.image.dtype
+    np.testing.assert_array_equal(read.label, held.label)
+    np.testing.assert_array_equal(read.split, held.split)
+    assert (read.categories, read.spec) == (held.categories, held.spec)
+    rows = np.array([19, 0, 0, 7])
+    wanted: list[Any] = [rows, slice(3, 9), slice(None), 5, np.int64(-1), np.array([], np.int64)]
+    for each in wanted:
+        np.testing.assert_array_equal(read.image[each], held.image[each])
+    np.testing.assert_array_equal(read.loaded(rows), held.loaded(rows))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_parts_are_decoded_ahead_in_order_and_not_too_far(
+    threads: int, size: int, tmp_path: Path
+) -> None:
+    files = folders.image_files([write_jpegs(tmp_path / "a", 24)])
+    images = ImageFiles(files, size=8)
+    order = RNG.permutation(np.tile(np.arange(24), 8))
+    taken = 0
+
+    def parts() -> Iterator[NDArray[np.int64]]:
+        nonlocal taken
+        for first in range(0, len(order), size):
+            taken += 1
+            yield order[first : first + size]
+
+    whole = images.whole()
+    most = max(decoding.PARTS_AHEAD, decoding.TASKS_AHEAD * threads // size) + 1
+    for number, pixels in enumerate(images.parts(parts(), threads)):
+        np.testing.assert_array_equal(pixels, whole[order[number * size : (number + 1) * size]])
+        assert taken - number <= most  # what waits is bounded
+    assert taken == number + 1
+
+
+def test_a_damaged_image_of_a_large_folder_is_named_when_it_is_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = write_jpegs(tmp_path / "a")
+    monkeypatch.setattr(folders, "HELD", 0)
+    (top / "cat" / "8.jpg").write_bytes(b"text")
+    images = open_data(f"folder:{top},size=8")
+    bad = images.image.files.index(top / "cat" / "8.jpg")  # type: ignore[union-attr]
+    parts = images.batches(np.array_split(np.arange(20), 10))
+    for _ in range(bad // 2):
+        next(parts)
+    before = threading.active_count()
+    with pytest.raises(InvtoolError, match=r"8\.jpg: not a whole image \("):
+        next(parts)
+    assert threading.active_count() < before  # no thread decodes on
+    with pytest.raises(InvtoolError, match="give one size, as folder:PATH,size=224"):
+        open_data(str(top)).image[:]
+
+
+def test_memory_is_shared_by_the_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory.free_memory() > 10 << 20
+    assert memory.fits(50, free=100) and not memory.fits(51, free=100)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert memory.fits(12, free=100) and not memory.fits(13, free=100)
 
 
 # --- files

@@ -6,6 +6,7 @@ chosen place: an end that no handler sees.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small import quadrants, room, write_set
 
 from invtool.config import Train
+from invtool.data import folders, memory
 from invtool.data.random_labels import random_labels
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError
@@ -29,7 +32,7 @@ from invtool.models.normalization import PER_IMAGE
 from invtool.models.references import parse as parse_reference
 from invtool.stages import train
 from invtool.training.draws import Draws
-from invtool.training.loop import Trainer, TrainingImages
+from invtool.training.loop import StreamedImages, Trainer, TrainingImages
 from invtool.training.recipes import RECIPES, Recipe, recipe
 from invtool.transforms import parse
 
@@ -190,6 +193,63 @@ def test_seen_sets_are_nested_in_the_files(folder: Path) -> None:
     assert set(few) < set(many)
 
 
+# --- images that are read as they are shown
+
+
+def write_folder(top: Path) -> Path:
+    pixels, label = quadrants(40)
+    for number, (image, category) in enumerate(zip(pixels, label, strict=True)):
+        path = top / ("train", "test")[number >= 32] / f"{category}" / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(path)
+    return top
+
+
+@pytest.mark.parametrize("data", ["folder", "file"])
+def test_images_larger_than_memory_give_the_same_bits(
+    data: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read ahead of the network, in another order than they lie, and again after a resume."""
+    source = "small.h5" if data == "file" else f"folder:{write_folder(folder / 'large')}"
+    options = {**vars(TINY), "data": source, "transform": "white-noise", "seen": (2,)}
+    train.run(Train(**options), folder / f"held-{data}.st")
+    monkeypatch.setattr(folders, "HELD", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
+    kinds: list[type] = []
+    real = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer,
+        "__init__",
+        lambda self, *rest: kinds.append(type(rest[2])) or real(self, *rest),
+    )
+    train.run(Train(**options), folder / f"read-{data}.st")
+    assert kinds == [StreamedImages]
+    assert lines(folder / f"read-{data}.jsonl") == lines(folder / f"held-{data}.jsonl")
+    held, read = weights(folder / f"held-{data}.st"), weights(folder / f"read-{data}.st")
+    for name, values in held.items():
+        np.testing.assert_array_equal(values, read[name])
+
+
+def test_a_damaged_image_leaves_the_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_folder(folder / "damaged")
+    monkeypatch.setattr(folders, "HELD", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
+    config = replace(TINY, data=f"folder:{source}")
+    train.run(config, folder / "undamaged.st")
+    (bad,) = source.rglob("27.png")
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:60])
+    with pytest.raises(InvtoolError, match=r"27\.png: not a whole image \("):
+        train.run(config, folder / "mended.st")
+    bad.write_bytes(whole)
+    train.resume(folder / "mended.st")
+    one, other = weights(folder / "undamaged.st"), weights(folder / "mended.st")
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+
+
 # --- stopped and resumed
 
 FORKS = '''
@@ -247,6 +307,10 @@ PLACES = {
     "after a trial": lambda: nth(search._Search, "_save_state", 4, KILL, True),
     "between trial and state": lambda: nth(search._Search, "_save_state", 4, KILL),
     "SIGTERM": lambda: nth(loop.Trainer, "_step", 7, signal.SIGTERM),
+    "SIGTERM at the end of an epoch": lambda: nth(loop.Trainer, "_step", 8, signal.SIGTERM),
+    "SIGTERM between epochs": lambda: nth(stage._Run, "_accuracy", 2, signal.SIGTERM),
+    "SIGTERM after the last": lambda: nth(stage._Run, "_accuracy", 4, signal.SIGTERM),
+    "SIGUSR1": lambda: nth(loop.Trainer, "_step", 7, signal.SIGUSR1),
     "SIGINT": lambda: nth(loop.Trainer, "_step", 7, signal.SIGINT),
 }
 
@@ -288,8 +352,12 @@ CASES = [
     ("between step and checkpoint", 0, -9),
     ("before the checkpoint goes", 0, -9),
     ("before tidying", 60, -9),
-    ("SIGTERM", 0, 143),
-    ("SIGINT", 0, 130),
+    ("SIGTERM", 60, 143),
+    ("SIGTERM at the end of an epoch", 60, 143),
+    ("SIGTERM between epochs", 60, 143),
+    ("SIGTERM after the last", 60, 143),
+    ("SIGUSR1", 60, 138 if sys.platform == "linux" else 128 + signal.SIGUSR1),
+    ("SIGINT", 60, 130),
 ]
 SEVERAL = [("between networks", -9), ("second network", -9), ("SIGTERM", 143)]
 
@@ -302,7 +370,7 @@ def exit_codes(folder: Path, cases: dict[str, list[tuple[str, str]]]) -> dict[st
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=900,
     )
     (folder / "stderr").write_text(done.stderr)
     assert done.returncode == 0, done.stderr
@@ -384,6 +452,15 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     }
     assert left == {f"{number}.st", f"{number}.jsonl", f"{number}.steps"}
     assert_same_steps(target.with_suffix(".steps"), folder / "x" / "w.steps")
+
+
+def test_a_signal_loses_no_step(folder: Path, stopped: Any) -> None:
+    """Four in step 7, one in step 8, which ends an epoch, and one between it and step 9."""
+    told = [line for line in (folder / "stderr").read_text().splitlines() if "goes on from" in line]
+    wanted = [f"stopped after step {step} of 12" for step in (7, 7, 7, 7, 8, 8)]
+    assert sorted(told) == sorted(
+        f"invtool train: {each}; --resume goes on from there" for each in wanted
+    )
 
 
 def assert_same_steps(one: Path, other: Path) -> None:

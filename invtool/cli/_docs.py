@@ -36,6 +36,7 @@ EXITS = {
     "1": "the run, or a check that it made, failed",
     "2": "wrong command line, or an output that exists and --overwrite was not given",
     "130": "interrupted (Ctrl-C)",
+    "138": "asked to stop (SIGUSR1; 158 on macOS)",
     "141": "the reader of standard output left early",
     "143": "terminated (SIGTERM)",
 }

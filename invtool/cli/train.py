@@ -34,6 +34,7 @@ invtool train -d cifar10.h5 --init-smooth 1 --epochs 0 -o smooth.st
 invtool train --search --seen 20 --transform blur
 invtool train --search --search-rates 0.03,0.1,0.3 --search-decays 0,0.0005 -o searched.st
 invtool train --resume -o model.st
+invtool train -d folder:imagenet,size=224 --network resnet18 -o big.st
 invtool train --continue --seen 50 --transform blur -o model.st"""
 TITLE = "accuracy on test images"
 
@@ -213,6 +214,13 @@ def main(
     untransformed and transformed, of seen and unseen categories; transformed and unseen is the
     across-category accuracy. With --resume everything but -o comes from the checkpoint;
     --continue is for a line that is run again until it is through, as a job that a cluster requeues.
+
+    A checkpoint is written after every epoch, every --checkpoint-every seconds within one, and at
+    Ctrl-C, SIGTERM and SIGUSR1, which a cluster sends before it takes the machine (SLURM's --signal):
+    the step is finished, the checkpoint is written, and the exit code is 130, 143 or 138. The model
+    of a run that was stopped and resumed is that of a run that was not, on the CPU to the bit.
+    Images that are larger than half of the free memory are read as they are shown, ahead of the
+    network and on as many threads as there are; the model is the same.
 
     With --pool or --antialias the network blurs before it subsamples: a pooling layer becomes
     averages (avgK), or pools at every position and is blurred (blurK); a strided convolution is

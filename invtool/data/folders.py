@@ -1,31 +1,32 @@
 """Folders of image files: PATH/train/CATEGORY/* with PATH/test/CATEGORY/*, or PATH/CATEGORY/*.
 
+A small folder is decoded at once, and refused at once if an image is damaged; of a large one the images
+are decoded as they are read, with the same pixels.
+
 Without a folder of test images, a seeded fifth of each category is for the test. With `numbered`,
 the digits that a category's name begins with are its number, as a network counts it, and images may
 lie in PATH itself, each named by the number of its category. Hidden files and folders (of
 notebooks, of macOS) are left out.
 """
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from invtool.data.decoding import ImageFiles
+from invtool.data.memory import fits
 from invtool.data.sets import MOST_CATEGORIES, TEST, TRAIN, UNNAMED, ImageSet
 from invtool.data.specs import DataSpec
 from invtool.errors import InvtoolError
-from invtool.files import messages
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 LEADING_DIGITS = re.compile(r"\d+")
 TEST_SHARE = 5  # one image in so many
-MEMORY_SHARE = 0.8  # of what is free, at most
+HELD = 1 << 30  # bytes of images that are decoded at once: 7,000 of 224 pixels
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class Listing:
 
 
 def read(spec: DataSpec) -> ImageSet:
-    """Decode every image of the folder.
+    """The images of the folder.
 
-    Raises InvtoolError for no images, unreadable ones, or several sizes without `size`.
+    Raises InvtoolError for no images, and, now or when they are read, for unreadable ones or several
+    sizes without `size`.
     """
-    return _decoded(spec, listing(spec))
+    return _opened(spec, listing(spec))
 
 
 def listing(spec: DataSpec) -> Listing:
@@ -69,11 +71,12 @@ def _folders(top: Path) -> list[Path]:
 
 def read_parts(spec: DataSpec, parts: Sequence[tuple[Path, int | None]]) -> ImageSet:
     """Images of several folders of categories, each with its split (None: a seeded one)."""
-    return _decoded(spec, _list(spec, parts))
+    return _opened(spec, _list(spec, parts))
 
 
-def _decoded(spec: DataSpec, found: Listing) -> ImageSet:
-    image = decode(found.files, spec.options["size"], str(spec), spec.options.get("crop", 0))
+def _opened(spec: DataSpec, found: Listing) -> ImageSet:
+    files = ImageFiles(found.files, spec.options["size"], spec.options.get("crop", 0))
+    image = files.whole() if files.nbytes <= HELD and fits(files.nbytes) else files
     return ImageSet(image, found.label, found.split, found.categories, str(spec))
 
 
@@ -130,82 +133,6 @@ def _split(count: int, fixed: int | None, seed: tuple[int, int]) -> NDArray[np.u
     split = np.full(count, TRAIN, np.uint8)
     split[np.random.default_rng(seed).permutation(count)[: -(-count // TEST_SHARE)]] = TEST
     return split
-
-
-def decode(files: Sequence[Path], size: int, name: str, crop: int = 0) -> NDArray[np.uint8]:
-    """RGB pixels, (image, channel, height, width); with `size`, the resized central square.
-
-    With `crop`, its middle of so many pixels.
-    """
-    first = decode_one(files[0], size, crop)
-    _check_memory(first.nbytes * len(files), name)
-    image = np.empty((len(files), *first.shape), np.uint8)
-    with _decoders() as pool:
-        decoded = pool.map(lambda path: decode_one(path, size, crop), files)
-        steps = messages.progress(decoded, total=len(files), label="decoding", unit="images")
-        for i, pixels in enumerate(steps):
-            if pixels.shape != first.shape:
-                raise InvtoolError(
-                    f"{files[i]} is {_extent(pixels)}, {files[0].name} {_extent(first)}; "
-                    "give one size, as folder:PATH,size=224"
-                )
-            image[i] = pixels
-    return image
-
-
-@contextmanager
-def _decoders() -> Iterator[ThreadPoolExecutor]:
-    """Threads that stop at the first failure, and at Ctrl-C, instead of decoding the rest."""
-    pool = ThreadPoolExecutor()
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def decode_one(path: Path, size: int, crop: int = 0) -> NDArray[np.uint8]:
-    """RGB pixels of one file, (channel, height, width); with `size`, the resized central square.
-
-    With `crop`, the middle of so many pixels of what is then there. Raises InvtoolError for a file
-    that is no whole image, or smaller than `crop`.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as file:
-            picture = file.convert("RGB")
-    except Exception as error:  # of a damaged file, a decoder raises whatever it stumbles on
-        raise InvtoolError(f"{path}: not a whole image ({error})") from None
-    if size:  # the shorter side to `size`, then the middle
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
-    if crop:
-        if crop > min(picture.size):
-            raise InvtoolError(
-                f"{path} has {min(picture.size)} pixels a side, crop={crop} wants more"
-            )
-        left, top = (picture.width - crop) // 2, (picture.height - crop) // 2
-        picture = picture.crop((left, top, left + crop, top + crop))
-    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
-
-
-def _extent(pixels: NDArray[np.uint8]) -> str:
-    return f"{pixels.shape[2]} x {pixels.shape[1]} px"
-
-
-def _check_memory(need: int, name: str) -> None:
-    free = _free_memory()
-    if need > MEMORY_SHARE * free:
-        raise InvtoolError(
-            f"{name} needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; lower size="
-        )
-
-
-def _free_memory() -> int:
-    """Bytes to be had without swapping; on a system that does not tell, all there are."""
-    with suppress(OSError):
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(facts["MemAvailable"].split()[0]) * 1024  # caches count as free
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invtool.data import folders
-from invtool.data.folders import decode_one, image_files
+from invtool.data.decoding import decode_one
+from invtool.data.folders import image_files
 from invtool.data.sets import TEST, ImageSet, spread
 from invtool.data.sources import open_data
 from invtool.data.specs import DataSpec

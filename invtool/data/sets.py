@@ -1,12 +1,14 @@
-"""An image set in memory, or mapped into it."""
+"""An image set in memory, mapped into it, or in files that are decoded as they are read."""
 
 import mmap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from invtool.data.decoding import ImageFiles
 from invtool.errors import InvtoolError
 from invtool.files.provenance import Steps
 
@@ -24,12 +26,28 @@ class ImageSet:
     split: (image,) uint8, 0 training, 1 test
     """
 
-    image: NDArray[Any]
+    image: NDArray[Any] | ImageFiles
     label: NDArray[np.int64]
     split: NDArray[np.uint8]
     categories: list[str]
     spec: str
     steps: Steps = field(default_factory=list)
+
+    def batches(self, parts: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[Any]]:
+        """The pixels of each part, numbers of images, in order; files are decoded ahead."""
+        if isinstance(self.image, ImageFiles):
+            yield from self.image.parts(parts)
+            return
+        for rows in parts:
+            pixels = np.asarray(self.image[rows])  # a copy: a mapped set cannot be written
+            self.release()
+            yield pixels
+
+    def loaded(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The pixels of the images `index` in memory; decoding shows progress."""
+        if isinstance(self.image, ImageFiles):
+            return self.image.whole(index)
+        return np.asarray(self.image[index])
 
     def release(self) -> None:
         """Give back the memory of a mapped file's pages that were read; they can be read again.

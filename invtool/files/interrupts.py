@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM, remembered until they take effect.
+"""Ctrl-C, SIGTERM and SIGUSR1, remembered until they take effect.
+
+SIGTERM and SIGUSR1 are what a cluster sends before it takes a machine away.
 
 What a signal handler raises is lost where it meets a callback of a library, as that of a weak
 reference, which Python can only report. So the handler also leaves a note, and whoever is about to
@@ -7,26 +9,54 @@ publish a result, or to begin the next part of long work, looks at it.
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from invtool import ranks
+
+ENDING = [number for name in ("SIGTERM", "SIGUSR1") if (number := getattr(signal, name, None))]
 asked = 0  # number of the signal; its exception would keep alive all that it passed through
+_held = False
 
 
 def install() -> None:
-    """Let SIGINT raise KeyboardInterrupt and SIGTERM SystemExit(143), so that temporaries go."""
+    """Let SIGINT raise KeyboardInterrupt and others SystemExit(128 + number), so that temporaries go."""
     global asked
     asked = 0
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in the background of a script
         signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    for number in ENDING:
+        signal.signal(number, _stop)
     sys.unraisablehook = _report
 
 
 def check() -> None:
     """Raise what a signal asked for, if it was lost."""
+    if not _held:
+        leave()
+
+
+def leave() -> None:
+    """The same, where a signal is held back, too."""
     if asked:
         raise KeyboardInterrupt if asked == signal.SIGINT else SystemExit(128 + asked)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """A signal waits for the block, which may look at `asked` where its work is whole, save it, and `leave`.
+
+    A second Ctrl-C does not wait, nor does a signal to one of several ranks: the others may be a step away.
+    """
+    global _held
+    _held = ranks.size == 1
+    try:
+        yield
+    finally:
+        _held = False
+    check()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from invtool import ranks
+from invtool.data import decoding
+from invtool.data.memory import fits
 from invtool.errors import InvtoolError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def choose(name: str, threads: int | None = None) -> torch.device:
     """
     if threads is not None:
         torch.set_num_threads(threads)
+        decoding.told_threads = threads
     torch.backends.cuda.matmul.allow_tf32 = False  # measures differ in the third digit with TF32
     torch.backends.cudnn.allow_tf32 = False
     if ranks.size > 1:
@@ -65,6 +68,13 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     else:
         fast = device.type == "cpu" and _cpu_has_bf16()
     return torch.bfloat16 if fast else torch.float32
+
+
+def has_room(nbytes: int, device: torch.device) -> bool:
+    """Whether images of so many bytes may stay on the device, by way of the host's memory."""
+    if device.type == "cuda" and not fits(nbytes, torch.cuda.mem_get_info(device)[0]):
+        return False
+    return fits(nbytes)
 
 
 def arithmetic(device: torch.device, precision: torch.dtype) -> torch.autocast:

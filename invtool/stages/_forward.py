@@ -26,6 +26,26 @@ def on_device(
     return torch.from_numpy(pixels).to(device), torch.from_numpy(index).to(device)
 
 
+def pixels_on_device(
+    images: ImageSet, index: NDArray[np.int64], device: torch.device
+) -> Tensor | None:
+    """The images `index` on the device, where they are to stay; None where there is no room for them."""
+    each = int(np.prod(images.image.shape[1:])) * images.image.dtype.itemsize
+    if not _devices.has_room(len(index) * each, device):
+        return None
+    return torch.from_numpy(images.loaded(index)).to(device)
+
+
+def read_ahead(
+    images: ImageSet, index: NDArray[np.int64], size: int, device: torch.device
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """As `on_device`, `size` images at a time, with the place of the first; files are decoded ahead."""
+    starts = range(0, len(index), size)
+    parts = [index[start : start + size] for start in starts]
+    for start, part, pixels in zip(starts, parts, images.batches(parts), strict=True):
+        yield start, torch.from_numpy(pixels).to(device), torch.from_numpy(part).to(device)
+
+
 def check_transforms(images: ImageSet, transforms: Sequence[Spec]) -> None:
     """Raise InvtoolError, before any work, for a transform that cannot take such images."""
     image = torch.from_numpy(np.array(images.image[:1])).float()
@@ -52,10 +72,8 @@ def conditions(
     device: torch.device,
 ) -> Iterator[tuple[int, int, Tensor]]:
     """Batches of every condition: (condition, first image, (image, channel, height, width) float)."""
-    for first in range(0, len(index), batch_size):
-        part, number = on_device(images, index[first : first + batch_size], device)
-        images.release()
-        clean = part.float()
+    for first, pixels, number in read_ahead(images, index, batch_size, device):
+        clean = pixels.float()
         for condition, transform in enumerate(transforms):
             yield condition, first, transform(clean, seed=seed, index=number)
 

@@ -18,7 +18,7 @@ from invtool.models.networks import Network
 from invtool.models.normalization import PER_IMAGE
 from invtool.stages._forward import check_transforms
 from invtool.training.draws import Draws
-from invtool.training.loop import Trainer, TrainingImages
+from invtool.training.loop import StreamedImages, Trainer, TrainingImages
 from invtool.training.recipes import Recipe
 from invtool.transforms import Spec, parse
 
@@ -110,12 +110,19 @@ class Paradigm:
                 f"{self.images.spec} has {wanted} categories"
             )
 
-    def labeled(self, pixels: Tensor, number: Tensor) -> TrainingImages:
-        """Images that lie on the device, and their numbers, with the labels to train on."""
-        label = self.images.label[number.cpu().numpy()]
-        return TrainingImages(pixels, torch.from_numpy(label).to(pixels.device), number)
+    def labeled(
+        self, pixels: Tensor | None, index: NDArray[np.int64]
+    ) -> TrainingImages | StreamedImages:
+        """The images `index`, of which `pixels` lie on the device or will be read, with their labels."""
+        label = torch.from_numpy(self.images.label[index]).to(self.device)
+        number = torch.from_numpy(index).to(self.device)
+        if pixels is None:
+            return StreamedImages(self.images, label, number)
+        return TrainingImages(pixels, label, number)
 
-    def trainer(self, network: Network, shown: TrainingImages, recipe: Recipe) -> Trainer:
+    def trainer(
+        self, network: Network, shown: TrainingImages | StreamedImages, recipe: Recipe
+    ) -> Trainer:
         mask = np.zeros(len(self.images.categories), bool)
         mask[self.seen] = True
         return Trainer(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from invtool.config import Transform
 from invtool.data import folders
+from invtool.data.decoding import decode_one
 from invtool.data.sets import TEST, ImageSet
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError, UsageError
@@ -95,7 +96,7 @@ def _of_files(sources: Sequence[Path], config: Transform) -> Pictures:
     groups = [path.absolute().parent.name for path in paths]
     categories = sorted(set(groups))
     return Pictures(
-        read=lambda rows: np.stack([folders.decode_one(paths[i], config.size or 0) for i in rows]),
+        read=lambda rows: np.stack([decode_one(paths[i], config.size or 0) for i in rows]),
         at_once=1,
         names=names,
         label=np.array([categories.index(group) for group in groups]),

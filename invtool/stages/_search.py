@@ -27,9 +27,9 @@ from invtool import ranks
 from invtool.config import Train
 from invtool.data.held_out import held_out
 from invtool.errors import InvtoolError
-from invtool.files import messages, models, streams, tables
+from invtool.files import interrupts, messages, models, streams, tables
 from invtool.models.networks import Network
-from invtool.stages._forward import conditions, on_device
+from invtool.stages._forward import conditions, pixels_on_device
 from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import combinations, recipe_of, told
 from invtool.training import checkpoints
@@ -110,8 +110,9 @@ class _Search:
         self.count, self.held = len(index), index[held]
         self.seen = self.held[np.isin(label[self.held], paradigm.seen)]
         paradigm.check(paradigm.fresh())
-        trained = on_device(paradigm.images, index[~held], paradigm.device)
-        self.shown = paradigm.labeled(*trained)
+        trained = index[~held]
+        pixels = pixels_on_device(paradigm.images, trained, paradigm.device)
+        self.shown = paradigm.labeled(pixels, trained)
         self.points, self.recipe = combinations(config), recipe_of(config)
         self.halving = Halving(len(self.points), self.recipe.epochs)
         self.results: list[Result] = []
@@ -153,7 +154,8 @@ class _Search:
             label="search",
             unit="epochs",
         )
-        deque(epochs, maxlen=0)
+        with interrupts.held_back():
+            deque(epochs, maxlen=0)
         if not self.halving.left:
             remove(self.state)
             lowest = min(point.learning_rate for point in self.points)
@@ -184,6 +186,7 @@ class _Search:
             if trial.number in self.halving.left and trainer.step < trainer.steps:
                 trial.save()
             self._save_state()
+            interrupts.leave()
 
     def _trial(self, number: int) -> _Trial:
         """A combination's network, as far as it has come."""
@@ -203,8 +206,10 @@ class _Search:
             self._save_in_time(trial)
 
     def _save_in_time(self, trial: _Trial) -> None:
-        if time.monotonic() - trial.saved > self.config.checkpoint_every:
+        late = time.monotonic() - trial.saved > self.config.checkpoint_every
+        if late or interrupts.asked:
             trial.save()
+        interrupts.leave()
 
     def _tell(self, number: int, epochs: int, score: Score | None) -> None:
         self.halving.tell(number, score)

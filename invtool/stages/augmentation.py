@@ -12,7 +12,7 @@ from invtool.files import messages
 from invtool.measures import majority
 from invtool.stages import _devices
 from invtool.stages._answers import ROUNDING, settled
-from invtool.stages._forward import check_finite, on_device
+from invtool.stages._forward import check_finite, read_ahead
 from invtool.stages._subject import Subject
 from invtool.stages.vote_result import Votes
 from invtool.transforms.cropping import crop, moved
@@ -60,10 +60,8 @@ def _crops(config: Evaluate, subject: Subject, size: int) -> Iterator[tuple[int,
     """
     images, index = subject.images, subject.index
     window = subject.network.input[1:]
-    for first in range(0, len(index), size):
-        part, numbers = on_device(images, index[first : first + size], subject.device)
-        images.release()
-        whole = part.float()
+    for first, pixels, numbers in read_ahead(images, index, size, subject.device):
+        whole = pixels.float()
         if whole.shape[2] < window[0] or whole.shape[3] < window[1]:
             whole = shrunk(whole, *window)  # as the network would
         for state, shown in enumerate((whole, moved(whole))):

@@ -19,7 +19,7 @@ from invtool.measures import (
     wilson_interval,
 )
 from invtool.stages import _devices
-from invtool.stages._forward import check_finite, on_device
+from invtool.stages._forward import check_finite, read_ahead
 from invtool.stages._subject import Subject
 from invtool.stages.itn_paths import (
     FARTHEST,
@@ -99,10 +99,8 @@ class Stage:
             torch.inference_mode(),
             _devices.arithmetic(device, self.subject.precision),
         ):
-            for first in range(0, len(self.rows), self.batch_size):
-                rows = self.rows[first : first + self.batch_size]
-                image = on_device(self.subject.images, rows, device)[0].float()
-                found = network(_changed(image, space, color)).float()
+            for _, pixels, _ in read_ahead(self.subject.images, self.rows, self.batch_size, device):
+                found = network(_changed(pixels.float(), space, color)).float()
                 if strict:
                     check_finite(found, network)
                 logits.append(found.cpu())

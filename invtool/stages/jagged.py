@@ -20,7 +20,7 @@ from invtool import ranks
 from invtool.config import Jagged
 from invtool.data import video
 from invtool.data.boxes import by_image
-from invtool.data.folders import decode_one
+from invtool.data.decoding import decode_one
 from invtool.data.photographs import UNKNOWN, Photographs, clips, open_photographs
 from invtool.data.specs import DataSpec, parse
 from invtool.errors import InvtoolError, UsageError

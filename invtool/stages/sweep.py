@@ -22,7 +22,7 @@ from invtool.files import hdf5, messages, provenance
 from invtool.measures import SIDES, leaves, threshold, threshold_interval
 from invtool.stages import _devices, _refusals
 from invtool.stages._answers import settled
-from invtool.stages._forward import check_finite, check_transforms, on_device
+from invtool.stages._forward import check_finite, check_transforms, on_device, read_ahead
 from invtool.stages._subject import Subject, facts, prepare_alike, short_names
 from invtool.stages.sweep_result import Answers, Images, Moved, Plan, Sweeping, write
 from invtool.stages.sweep_tables import tabulate
@@ -139,12 +139,10 @@ def _batches(
     size: int,
 ) -> Iterator[tuple[int, range, Tensor]]:
     """First image, conditions and frames of a batch: all images of a part under each condition."""
-    for start in range(0, len(order), images):
-        part = subject.index[order[start : start + images]]
-        pixels, number = on_device(subject.images, part, subject.device)
-        subject.images.release()
+    index = subject.index[order]
+    for start, pixels, number in read_ahead(subject.images, index, images, subject.device):
         clean = pixels.float()
-        together = max(1, size // len(part))
+        together = max(1, size // len(number))
         for first in range(0, len(specs), together):
             conditions = range(first, min(first + together, len(specs)))
             frames = [specs[n](clean, seed=config.seed, index=number) for n in conditions]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from numpy.typing import NDArray
 
 from invtool import ranks
 from invtool.config import Train
+from invtool.data.decoding import UnreadableImage
 from invtool.data.sets import TEST, TRAIN
 from invtool.data.sources import open_data
 from invtool.errors import InvtoolError, UsageError
-from invtool.files import messages, models, provenance, streams
+from invtool.files import interrupts, messages, models, provenance, streams
 from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
 from invtool.models.networks import Network
 from invtool.stages import _devices, _refusals, _search
-from invtool.stages._forward import on_device, predict
+from invtool.stages._forward import pixels_on_device, predict
 from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import recipe_of, told
 from invtool.training import checkpoints, milestones
-from invtool.training.loop import Epoch, TrainingImages
+from invtool.training.loop import Epoch, StreamedImages, TrainingImages
 from invtool.transforms import Spec
 
 EPOCH_TEST = 500  # test images that each epoch's line reports on
@@ -89,9 +91,9 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
         place = state if _is_file(target) or len(jobs) > 1 else None
         found = _search.run(config, paradigms[0], place, going_on=going_on)
     jobs = [replace(job, found=found, milestones=kept) for job in jobs]
-    pixels, number = on_device(images, index, device)
+    pixels = pixels_on_device(images, index, device)
     done = [
-        row or _train(job, paradigm, paradigm.labeled(pixels, number))
+        row or _train(job, paradigm, paradigm.labeled(pixels, index))
         for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
     ]
     _search.remove(state)
@@ -142,11 +144,13 @@ def _finished(job: Job) -> dict[str, Any] | None:
     return _row(job, models.read_metadata(job.target))
 
 
-def _train(job: Job, paradigm: Paradigm, shown: TrainingImages) -> dict[str, Any]:
+def _train(job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages) -> dict[str, Any]:
     with streams.writing(job.target) as partial:
         run = _Run(job, paradigm, shown)
         try:
             metadata = run.finish(partial)
+        except UnreadableImage:  # the checkpoint stays, to go on from when the file is whole
+            raise
         except InvtoolError:
             run.withdraw()
             raise
@@ -160,7 +164,7 @@ class _Run:
     Every rank trains, and reads the checkpoint that it goes on from; rank 0 alone writes.
     """
 
-    def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages):
+    def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages):
         self.job, self.paradigm = job, paradigm
         self.images, self.transform = paradigm.images, paradigm.transform
         self.recipe = _search.chosen(recipe_of(job.config), job.found)
@@ -206,8 +210,10 @@ class _Run:
             unit="images",
             size=trainer.steps_per_epoch * trainer.batch,
         )
-        for epoch in epochs:
-            self._after_epoch(epoch)
+        with nullcontext() if self.piped else interrupts.held_back():
+            for epoch in epochs:
+                self._after_epoch(epoch)
+                self._leave()
         # In full precision, so that every other command finds the same.
         metadata = self._metadata()
         metadata["accuracy"] = self._accuracy(self.images.indices(TEST), torch.float32)
@@ -247,8 +253,17 @@ class _Run:
         self._keep(step)  # before a checkpoint leaves it behind
         if not self.writes or not step % self.trainer.steps_per_epoch:
             return  # at its end the epoch's line comes first, or it could be lost
-        if time.monotonic() - self.saved > self.job.config.checkpoint_every:
+        late = time.monotonic() - self.saved > self.job.config.checkpoint_every
+        if late or interrupts.asked:
             self._save_checkpoint()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Go where a signal asked for it, now that a checkpoint has been written."""
+        if interrupts.asked and not self.piped:
+            step, steps = self.trainer.step, self.trainer.steps
+            messages.note(f"stopped after step {step} of {steps}; --resume goes on from there")
+            interrupts.leave()
 
     def _after_epoch(self, epoch: Epoch) -> None:
         if self.piped:

@@ -1,7 +1,8 @@
-"""Stochastic gradient descent on images that lie on the device, transformed in the batch."""
+"""Stochastic gradient descent on images that lie on the device, or are read ahead, transformed in the batch."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from invtool import ranks
+from invtool.data.sets import ImageSet
 from invtool.errors import InvtoolError
 from invtool.models.watching import logits_of
 from invtool.training.draws import Draws
@@ -34,6 +36,29 @@ class TrainingImages:
     image: Tensor
     label: Tensor
     index: Tensor
+
+    def batches(self, parts: Iterable[NDArray[np.int64]]) -> Generator[Tensor, None, None]:
+        """The pixels of each part, rows of `image`."""
+        for rows in parts:
+            yield self.image[torch.from_numpy(rows).to(self.image.device)]
+
+
+@dataclass(frozen=True)
+class StreamedImages:
+    """Training images that take more than the device has: read as they are shown, ahead of the network.
+
+    label, index: as of TrainingImages
+    """
+
+    images: ImageSet
+    label: Tensor
+    index: Tensor
+
+    def batches(self, parts: Iterable[NDArray[np.int64]]) -> Generator[Tensor, None, None]:
+        """The pixels of each part, rows of `index`, on the device."""
+        number = self.index.cpu().numpy()
+        for pixels in self.images.batches(number[rows] for rows in parts):
+            yield torch.from_numpy(pixels).to(self.label.device)
 
 
 @dataclass(frozen=True)
@@ -58,7 +83,7 @@ class Trainer:
         self,
         module: nn.Module,
         normalize: Callable[[Tensor], Tensor],
-        images: TrainingImages,
+        images: TrainingImages | StreamedImages,
         draws: Draws,
         transform: Spec,
         recipe: Recipe,
@@ -68,7 +93,7 @@ class Trainer:
         self.draws, self.transform, self.recipe = draws, transform, recipe
         self.precision = precision
         self.parallel = parallel(module, recipe.batch_size)
-        self.device = images.image.device
+        self.device = images.label.device
         self.batch = recipe.batch_size
         self.steps_per_epoch = recipe.steps_per_epoch(len(images.label))
         self.steps = recipe.epochs * self.steps_per_epoch
@@ -109,11 +134,16 @@ class Trainer:
             self.total.zero_()
         began = time.perf_counter()
         self.module.train()
-        for at in range(first * self.batch, count, self.batch):
-            part = slice(at, at + self.batch)
-            self.total += self._step(image[part], transformed[part], epoch)
-            self.step += 1
-            after_step(self.step)
+        own = ranks.share(self.batch)
+        parts = [
+            slice(at + own.start, at + own.stop)
+            for at in range(first * self.batch, count, self.batch)
+        ]
+        with closing(self.images.batches(image[part] for part in parts)) as shown:
+            for part, pixels in zip(parts, shown, strict=True):
+                self.total += self._step(image[part], transformed[part], pixels, epoch)
+                self.step += 1
+                after_step(self.step)
         loss, right = self.total.tolist()
         seconds = time.perf_counter() - began
         if not (np.isfinite(loss) and self._weights_are_finite()):
@@ -133,11 +163,15 @@ class Trainer:
         """The loss does not tell what the last step did."""
         return all(bool(tensor.isfinite().all()) for tensor in self.module.state_dict().values())
 
-    def _step(self, image: NDArray[np.int64], transformed: NDArray[np.bool_], epoch: int) -> Tensor:
-        share = ranks.share(len(image))
-        image, transformed = image[share], transformed[share]
+    def _step(
+        self,
+        image: NDArray[np.int64],
+        transformed: NDArray[np.bool_],
+        pixels: Tensor,
+        epoch: int,
+    ) -> Tensor:
         rows = torch.from_numpy(image).to(self.device)
-        x = self.images.image[rows].float()
+        x = pixels.float()
         label = self.images.label[rows]
         chosen = torch.from_numpy(np.flatnonzero(transformed)).to(self.device)
         if len(chosen):
