@@ -52,7 +52,14 @@ def rows(text: str) -> dict[str, list[int]]:
     return {rule: [int(number) for number in numbers] for rule, *numbers in words}
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize(
+    "study",
+    [
+        *("categories", "deformation"),
+        pytest.param("shifts", marks=pytest.mark.slow),
+        pytest.param("sensitivity", marks=pytest.mark.slow),
+    ],
+)
 def test_a_dry_run_plans_the_study_and_leaves_nothing(
     study: str, here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,9 +51,14 @@ def _sensitivity(result: Result) -> NDArray[np.float64]:
 
 
 def _variation(result: Result) -> NDArray[np.float64]:
-    """Of the layers that have neighbors: kernels larger than one pixel."""
     held = result.arrays("total_variation", "kernel")
-    return np.asarray(held["total_variation"][held["kernel"].max(axis=-1) > 1], np.float64)
+    return np.asarray(held["total_variation"][_largest(held["kernel"])], np.float64)
+
+
+def _largest(kernel: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The layers that networks have in common: a 2x2 convolution that subsamples is not among them."""
+    side = kernel.max(axis=-1)
+    return np.asarray(side == side.max())
 
 
 def _curves(results: Sequence[Result], of: Callable[[Result], NDArray[np.float64]]) -> Curves:
@@ -154,8 +159,8 @@ def _smoother(results: Sequence[Result]) -> Finding:
     shares: dict[str, list[float]] = {}
     means: dict[str, list[float]] = {}
     for result in results:
-        held = result.arrays("total_variation", "initial")
-        known = np.isfinite(held["total_variation"]) & (held["initial"] > 0)
+        held = result.arrays("total_variation", "initial", "kernel")
+        known = _largest(held["kernel"]) & (held["initial"] > 0)
         name = Path(result.name).stem.rpartition("-")[0]
         smoother = held["total_variation"][known] < held["initial"][known]
         shares.setdefault(name, []).append(float(smoother.mean()))

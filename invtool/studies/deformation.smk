@@ -69,7 +69,7 @@ rule deform:
     log:
         "logs/deform/{group}.txt",
     params:
-        told=lambda w: "--untrained" if w.group == "initial" else "",
+        told=lambda w: "--untrained" if w.group in ("initial", "smooth-start") else "",
     resources:
         shown=lambda w: shown(2 * len(GROUPS[w.group]), 128),
     shell:
