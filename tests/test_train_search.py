@@ -177,7 +177,7 @@ def test_what_is_best_is_found_and_trained_on_all_images(run: Run, folder: Path)
     for name, values in weights(folder / "plain.st").items():
         np.testing.assert_array_equal(values, weights(folder / "best.st")[name])
     assert lines(folder / "best.jsonl") == lines(folder / "plain.jsonl")
-    shown = run("inspect best.st")[1]
+    shown = " ".join(run("inspect best.st")[1].split())
     assert "6 trials by successive halving, 4 of 32 training images held out" in shown
     assert f"(learning_rate 0.1, weight_decay {decay:.4g}, epochs 4, accuracy" in shown
     assert "(--json shows all 6)" in shown
