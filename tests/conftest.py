@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -16,6 +17,11 @@ from invtool.files import hdf5, messages, provenance
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core, so a thread a worker
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as under nohup, and commands would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INVTOOL = [sys.executable, "-m", "invtool"]
 STEPS = [
