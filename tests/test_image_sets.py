@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from small import write_set
 
+from invtool import ranks
 from invtool.data import decoding, embedded, folders, memory, sources
 from invtool.data.decoding import ImageFiles
 from invtool.data.sets import TEST, TRAIN, ImageSet
@@ -402,7 +403,7 @@ def test_a_damaged_image_of_a_large_folder_is_named_when_it_is_met(
 def test_memory_is_shared_by_the_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.free_memory() > 10 << 20
     assert memory.fits(50, free=100) and not memory.fits(51, free=100)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(ranks, "local_size", 4)
     assert memory.fits(12, free=100) and not memory.fits(13, free=100)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from invtool.data.memory import processes
+from invtool import ranks
 from invtool.errors import InvtoolError
 from invtool.files import messages
 
@@ -124,7 +124,7 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 def _own_cores() -> int:
     """The cores of this process, if those that torchrun started on the machine share them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // processes())
+    return max(1, (cores or 1) // ranks.local_size)
 
 
 def decode_one(path: Path, size: int, crop: int = 0) -> NDArray[np.uint8]:

@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from invtool import ranks
+
 SHARE = 0.5  # of what is free, at most: what is made of the images takes some, too
 
 
@@ -13,12 +15,7 @@ def fits(nbytes: int, free: int | None = None) -> bool:
     >>> fits(1), fits(2**20, free=2**20)
     (True, False)
     """
-    return nbytes <= SHARE * (free_memory() if free is None else free) / processes()
-
-
-def processes() -> int:
-    """How many processes of this run share the machine: those that torchrun started on it."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return nbytes <= SHARE * (free_memory() if free is None else free) / ranks.local_size
 
 
 def free_memory() -> int:

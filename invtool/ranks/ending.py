@@ -11,7 +11,6 @@ from invtool.errors import InvtoolError
 from invtool.ranks import line as lines
 from invtool.ranks.line import Line, Word
 
-JOIN = 300  # seconds until all ranks are there
 TIMEOUT = 3600  # seconds that a rank waits for what others find
 CAUSE = 5  # seconds in which it turns out why a collective broke off
 SIGNALED = 1  # the same, why a signal came
@@ -60,7 +59,7 @@ def _connected() -> Line:
     from torch.distributed.rendezvous import rendezvous
 
     try:
-        store, rank, size = next(rendezvous("env://", timeout=timedelta(seconds=JOIN)))
+        store, rank, size = next(rendezvous("env://", timeout=timedelta(seconds=lines.JOIN)))
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
             store=PrefixStore("collectives", store),

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-TIMEOUT = 300  # seconds until all ranks must be there
+JOIN = 300  # seconds until all ranks must be there
 ALIKE = 1  # seconds for ranks that fail for the same reason to find it out themselves
 GRACE = 20  # seconds in which a rank that is to end may still write down what it wants
 # Seconds until silence is probed, and between probes; how many; milliseconds until what was sent is lost.
@@ -144,7 +144,7 @@ def connected(rank: int, size: int, store: Any) -> Line:
     """
     if rank:
         port, token = json.loads(store.get("invtool/line"))
-        connection = socket.create_connection((os.environ["MASTER_ADDR"], port), TIMEOUT)
+        connection = socket.create_connection((os.environ["MASTER_ADDR"], port), JOIN)
         connection.sendall(f"{token} {rank:8d}".encode())
         return Line(rank, size, {0: _alive(connection)})
     both = socket.has_dualstack_ipv6()
@@ -152,11 +152,11 @@ def connected(rank: int, size: int, store: Any) -> Line:
     token = secrets.token_hex(16)  # keeps out who is no rank of this job
     found: dict[int, socket.socket] = {}
     with socket.create_server(("", 0), family=family, dualstack_ipv6=both, backlog=size) as server:
-        server.settimeout(TIMEOUT)
+        server.settimeout(JOIN)
         store.set("invtool/line", json.dumps([server.getsockname()[1], token]))
         while len(found) < size - 1:
             connection, _ = server.accept()
-            connection.settimeout(TIMEOUT)
+            connection.settimeout(JOIN)
             hello = connection.recv(len(token) + 9, socket.MSG_WAITALL).decode(errors="replace")
             if hello.startswith(token):
                 found[int(hello[len(token) :])] = _alive(connection)

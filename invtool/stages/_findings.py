@@ -39,6 +39,11 @@ class Files:
                 kinds.setdefault(result.kind, []).append(result)
         return cls(kinds)
 
+    @property
+    def results(self) -> list[Result]:
+        """Of all kinds."""
+        return [result for kind in self.kinds.values() for result in kind]
+
     def of(self, kind: str, folder: str = "") -> list[Result]:
         """The networks of a kind; with `folder`, of files in a folder, or with a stem, of that name."""
         found = self.kinds.get(kind, ())

@@ -95,9 +95,9 @@ def predict(
     """Category that each network answers, (network, condition, image).
 
     An image is read and transformed once, for all networks, by the rank whose share it is in.
-    `each(condition, first image)` is called before a batch passes them; `settle` decides near-ties alike in whatever batch, by passing such
-    an image once more, see `settled`; with a `label`, progress is shown. Raises InvtoolError where a
-    network answers no finite numbers.
+    `each(condition, first image)` is called before a batch passes them; `settle` decides near-ties
+    alike in whatever batch, by passing such an image once more, see `settled`; with a `label`,
+    progress is shown. Raises InvtoolError where a network answers no finite numbers.
     """
     share = ranks.share(len(index))
     own = index[share]

@@ -56,5 +56,4 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 def _made(files: Files) -> list[Steps]:
     """The chain of each file, once."""
-    results = [result for kind in files.kinds.values() for result in kind]
-    return list({str(result.path): result.steps for result in results}.values())
+    return list({str(result.path): result.steps for result in files.results}.values())

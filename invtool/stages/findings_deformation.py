@@ -61,12 +61,16 @@ def _largest(kernel: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray(side == side.max())
 
 
+def _varied(result: Result) -> str:
+    """`max-pool` of max-pool-0.st and of random-max-pool-0.st."""
+    return Path(result.name).stem.rpartition("-")[0].removeprefix("random-")
+
+
 def _curves(results: Sequence[Result], of: Callable[[Result], NDArray[np.float64]]) -> Curves:
     found: dict[str, list[NDArray[np.float64]]] = {}
     for result in results:
-        varied = Path(result.name).stem.rpartition("-")[0].removeprefix("random-")
         values = of(result)
-        found.setdefault(varied, []).append(values[np.isfinite(values)])
+        found.setdefault(_varied(result), []).append(values[np.isfinite(values)])
     return {
         varied: np.mean([curve for curve in curves if len(curve) == len(curves[0])], axis=0)
         for varied, curves in found.items()
@@ -161,7 +165,7 @@ def _smoother(results: Sequence[Result]) -> Finding:
     for result in results:
         held = result.arrays("total_variation", "initial", "kernel")
         known = _largest(held["kernel"]) & (held["initial"] > 0)
-        name = Path(result.name).stem.rpartition("-")[0]
+        name = _varied(result)
         smoother = held["total_variation"][known] < held["initial"][known]
         shares.setdefault(name, []).append(float(smoother.mean()))
         means.setdefault(name, []).append(float(held["total_variation"][known].mean()))

@@ -12,7 +12,7 @@ from invtool.config import Plot
 from invtool.files import provenance
 from invtool.files.provenance import Steps
 from invtool.stages import _studies
-from invtool.stages._findings import NOT_MEASURED, Files, Finding
+from invtool.stages._findings import NOT_MEASURED, YES, Files, Finding
 from invtool.stages.inspect import commands
 
 CSS_PIXELS = 96  # of an inch
@@ -42,12 +42,11 @@ def page(
 
 def _about(files: Files, findings: Sequence[Finding]) -> str:
     """What was measured, in a sentence or two."""
-    results = [result for kind in files.kinds.values() for result in kind]
-    data = sorted({result.data for result in results if result.data})
+    data = sorted({result.data for result in files.results if result.data})
     measured = [finding for finding in findings if finding.agrees != NOT_MEASURED]
-    agreeing = sum(finding.agrees == "yes" for finding in measured)
+    agreeing = sum(finding.agrees == YES for finding in measured)
     return (
-        f"{len({result.path for result in results})} results on {', '.join(data) or 'unknown data'}. "
+        f"{len({result.path for result in files.results})} results on {', '.join(data) or 'unknown data'}. "
         f"Of {len(findings)} findings {len(measured)} were put to the test, and {agreeing} hold "
         f"here without reserve."
     )

@@ -124,7 +124,7 @@ def _snakemake(config: Reproduce, folder: Path) -> list[str]:
     told = any(_is_one_of(option, PLACES) for option in config.options)
     return [
         *(sys.executable, "-m", "snakemake"),
-        *("--snakefile", str(_studies.FOLDER / f"{config.study}.smk")),
+        *("--snakefile", str(_studies.workflow(config.study))),
         *("--directory", str(folder)),
         # An output is whole or absent, so what is there is kept, however its job ended.
         *("--nolock", "--keep-incomplete", "--ignore-incomplete", "--show-failed-logs"),

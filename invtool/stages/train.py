@@ -53,19 +53,6 @@ def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str
     With `going_on` it goes on where a run of the same settings stopped, if one did.
     Raises InvtoolError, and leaves no file of the network concerned, if a training diverges.
     """
-    return _run(config, target, going_on=going_on)
-
-
-def resume(target: Path) -> list[dict[str, Any]]:
-    """Go on with the run that wrote to `target`, with the settings it was given.
-
-    Raises InvtoolError if there is nothing to go on with.
-    """
-    config = None if ranks.rank else _settings(target)
-    return _run(ranks.agreed(config) or Train(), target, going_on=True)
-
-
-def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]:
     device = _devices.choose(config.device, config.threads)
     precision = _devices.precision(config.precision, device)
     images = open_data(config.data)
@@ -98,6 +85,15 @@ def _run(config: Train, target: Path, *, going_on: bool) -> list[dict[str, Any]]
     ]
     _search.remove(state)
     return done
+
+
+def resume(target: Path) -> list[dict[str, Any]]:
+    """Go on with the run that wrote to `target`, with the settings it was given.
+
+    Raises InvtoolError if there is nothing to go on with.
+    """
+    config = None if ranks.rank else _settings(target)
+    return run(ranks.agreed(config) or Train(), target, going_on=True)
 
 
 def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:

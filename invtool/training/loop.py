@@ -1,7 +1,7 @@
 """Stochastic gradient descent on images that lie on the device, or are read ahead, transformed in the batch."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,9 @@ from invtool.transforms import Spec
 MIX = 0x9E3779B97F4A7C15  # spreads (seed, step) over 64 bits
 
 
+Batch = tuple[Tensor, Tensor]  # rows (image,) int64, pixels (image, ...); on the device
+
+
 @dataclass(frozen=True)
 class TrainingImages:
     """Training images on the device.
@@ -37,10 +40,11 @@ class TrainingImages:
     label: Tensor
     index: Tensor
 
-    def batches(self, parts: Iterable[NDArray[np.int64]]) -> Generator[Tensor, None, None]:
-        """The pixels of each part, rows of `image`."""
-        for rows in parts:
-            yield self.image[torch.from_numpy(rows).to(self.image.device)]
+    def batches(self, parts: Sequence[NDArray[np.int64]]) -> Generator[Batch, None, None]:
+        """Each part, rows of `image`, and its pixels."""
+        for part in parts:
+            rows = torch.from_numpy(part).to(self.image.device)
+            yield rows, self.image[rows]
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ class StreamedImages:
     label: Tensor
     index: Tensor
 
-    def batches(self, parts: Iterable[NDArray[np.int64]]) -> Generator[Tensor, None, None]:
-        """The pixels of each part, rows of `index`, on the device."""
-        number = self.index.cpu().numpy()
-        for pixels in self.images.batches(number[rows] for rows in parts):
-            yield torch.from_numpy(pixels).to(self.label.device)
+    def batches(self, parts: Sequence[NDArray[np.int64]]) -> Generator[Batch, None, None]:
+        """Each part, rows of `index`, and its pixels."""
+        number, device = self.index.cpu().numpy(), self.label.device
+        read = self.images.batches(number[rows] for rows in parts)
+        for rows, pixels in zip(parts, read, strict=True):
+            yield torch.from_numpy(rows).to(device), torch.from_numpy(pixels).to(device)
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,9 @@ class Trainer:
             slice(at + own.start, at + own.stop)
             for at in range(first * self.batch, count, self.batch)
         ]
-        with closing(self.images.batches(image[part] for part in parts)) as shown:
-            for part, pixels in zip(parts, shown, strict=True):
-                self.total += self._step(image[part], transformed[part], pixels, epoch)
+        with closing(self.images.batches([image[part] for part in parts])) as shown:
+            for part, (rows, pixels) in zip(parts, shown, strict=True):
+                self.total += self._step(rows, pixels, transformed[part], epoch)
                 self.step += 1
                 after_step(self.step)
         loss, right = self.total.tolist()
@@ -164,13 +169,8 @@ class Trainer:
         return all(bool(tensor.isfinite().all()) for tensor in self.module.state_dict().values())
 
     def _step(
-        self,
-        image: NDArray[np.int64],
-        transformed: NDArray[np.bool_],
-        pixels: Tensor,
-        epoch: int,
+        self, rows: Tensor, pixels: Tensor, transformed: NDArray[np.bool_], epoch: int
     ) -> Tensor:
-        rows = torch.from_numpy(image).to(self.device)
         x = pixels.float()
         label = self.images.label[rows]
         chosen = torch.from_numpy(np.flatnonzero(transformed)).to(self.device)
