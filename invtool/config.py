@@ -229,6 +229,7 @@ class Smoothness:
 class Demo:
     categories: int = 50  # faces
     seen: tuple[int, ...] = (0, 10, 40)  # of them, a network each
+    network: str = "blocks:filters=16"  # a third of the default's seconds, and the same story
     epochs: int = 10
     transform: str = "blur"
     seed: int = 0

@@ -44,7 +44,7 @@ def _commands(config: Demo) -> Iterator[str]:
     data = f"faces:categories={config.categories}"
     yield f"invtool transform {told} --data {data} --limit 6 -o images.png --overwrite"
     yield (
-        f"invtool train --data {data} --transform {told} {seen} "
+        f"invtool train --data {data} --network {config.network} --transform {told} {seen} "
         f"--epochs {config.epochs} --seed {config.seed} -o networks --overwrite"
     )
     files = []
