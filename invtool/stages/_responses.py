@@ -3,18 +3,17 @@
 What is kept of a layer is how each response differs from that to the first image: of pairs, only
 differences count, and so few digits are lost. Of a layer with many units they are kept in 16 bits;
 the errors of so many, under 0.05 % each, cancel in a distance. They lie in memory, or where they are
-many in a file that has no name. Such a file's pages are given back as soon as they are written or
-read, so that memory does not grow with images or layers.
+many in a file that has no name, so that memory does not grow with images or layers.
 """
 
 import math
-import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
 from math import prod
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -27,10 +26,11 @@ from invtool.measures import PairDistances, distance, square, squares
 from invtool.measures.arrays import host
 from invtool.models.capture import Layer, capturing
 from invtool.models.networks import Network
+from invtool.stages._strips import Strips
 
 ROOM = 1 << 29  # bytes of responses that are kept in memory on the CPU
 INPUT = "input"  # layer 0: what the network reads
-STRIP = 1 << 23  # bytes of all images' responses that are compared before their pages go
+STRIP = 1 << 25  # bytes of all images' responses that are compared at once on the CPU
 MANY = 4096  # units of a layer, from which on they are kept in 16 bits
 
 
@@ -55,57 +55,23 @@ class Responses(AbstractContextManager["Responses"]):
     ):
         self.network, self.layers, self.kind = network, layers, kind
         self.others, self.size = others, size
-        self.mapped: mmap.mmap | None = None
-        shapes = {layer.name: (images, prod(layer.shape)) for layer in layers}
-        bits = {
-            n: torch.float16 if units >= MANY else torch.float32 for n, (_, units) in shapes.items()
-        }
-        need = sum(prod(shape) * bits[n].itemsize for n, shape in shapes.items())
         device = network.device
-        self.norm = {n: torch.zeros(images, dtype=torch.float64, device=device) for n in shapes}
+        units = {layer.name: prod(layer.shape) for layer in layers}
+        self.norm = {n: torch.zeros(images, dtype=torch.float64, device=device) for n in units}
         # Powers of two near the size of a response, so that 16 bits hold what is kept in them.
         self.scale: dict[str, float] = {}
         self.first: dict[str, Tensor] = {}  # less the response to the first image, (unit,)
-        if need <= _room(device):
-            self.values = {
-                n: torch.empty(shape, dtype=bits[n], device=device) for n, shape in shapes.items()
-            }
-        else:
-            self.values = self._in_file(shapes, bits, need)
+        self.files = ExitStack()
+        self.kept = _room_for(units, images, device, self.files)
 
     @property
     def together(self) -> int:
         """How many images to show at once, so that they and their others fit."""
         return max(1, self.size // (1 + self.others))
 
-    def _in_file(
-        self, shapes: dict[str, tuple[int, int]], bits: dict[str, torch.dtype], need: int
-    ) -> dict[str, Tensor]:
-        folder = tempfile.gettempdir()
-        free = shutil.disk_usage(folder).free
-        if need > free:
-            raise InvtoolError(
-                f"{need / 2**30:.1f} GiB of responses do not fit in {folder} "
-                f"({free / 2**30:.1f} GiB free); choose --layer or --limit, or set TMPDIR"
-            )
-        with tempfile.TemporaryFile() as file:
-            file.truncate(need)
-            self.mapped = mmap.mmap(file.fileno(), need)
-        values, at = {}, 0
-        for name in sorted(shapes, key=lambda n: -bits[n].itemsize):  # so that all are aligned
-            shape, dtype = shapes[name], bits[name]
-            flat = torch.frombuffer(self.mapped, dtype=dtype, count=prod(shape), offset=at)
-            values[name] = flat.view(shape)
-            at += prod(shape) * dtype.itemsize
-        return values
-
     def __exit__(self, *_: object) -> None:
-        self.values = {}
-
-    def release(self) -> None:
-        """Give back the memory of a file's pages; they can be read again."""
-        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+        self.kept = {}
+        self.files.close()
 
     def compare(self, clean: Tensor, others: Iterable[Tensor], first: int) -> Tensor:
         """Keep the responses to clean images, of which `first` is the number, and compare others.
@@ -119,7 +85,6 @@ class Responses(AbstractContextManager["Responses"]):
         found = [self._pass(part, [clean, *islice(waiting, at_once - 1)], own, lead=True)]
         while shown := list(islice(waiting, at_once)):
             found.append(self._pass(part, shown, own, lead=False))
-        self.release()
         sums = torch.cat(found, dim=1)  # (square, other, image, layer)
         broken = ~sums.isfinite().flatten(0, 2).all(dim=0)
         if broken.any():
@@ -161,47 +126,84 @@ class Responses(AbstractContextManager["Responses"]):
             size = float(first.square().mean().sqrt())
             scale = 2.0 ** round(math.log2(size)) if 0 < size < math.inf else 1.0
             self.scale[name], self.first[name] = scale, first / -scale
-        scale, first = self.scale[name], self.first[name]
-        torch.add(first, clean, alpha=1 / scale, out=self.values[name][part])
+        scale, first, kept = self.scale[name], self.first[name], self.kept[name]
+        for units in kept:
+            kept.put(units, part, torch.add(first[units], clean[:, units], alpha=1 / scale))
 
     def gather(self, count: int) -> None:
         """Bring the responses of all ranks to rank 0; this one has those to `count` images."""
         if ranks.size == 1:
             return
         counts = ranks.everyones(count)
-        for name, values in self.values.items():
-            ranks.filled(values, count)
+        for name, kept in self.kept.items():
             ranks.filled(self.norm[name], count)
             own = (self.first[name].cpu(), self.scale[name]) if count else None
             origins = ranks.everyones(own)
-            if not ranks.rank:
-                self._seen_alike(name, counts, origins)
-            self.release()
-
-    def _seen_alike(
-        self, name: str, counts: Sequence[int], origins: Sequence[tuple[Tensor, float] | None]
-    ) -> None:
-        """Let all differences be from the same image, where each rank's were from its own first."""
-        values = self.values[name]
-        origin = next(each for each in origins if each is not None)
-        first, self.scale[name] = origin[0].to(values.device), origin[1]
-        for rows, each in zip(values.split(list(counts)), origins, strict=True):
-            if each is not None and each is not origin:
-                theirs, scale = each
-                same = (rows.float() - theirs.to(rows.device)) * (scale / self.scale[name])
-                rows.copy_(same + first)
+            origin = next(each for each in origins if each is not None)
+            for units in kept:
+                values = kept.get(units)
+                ranks.filled(values, count)
+                if not ranks.rank:
+                    _seen_alike(values, units, counts, origins, origin)
+                    kept.put(units, slice(0, kept.images), values)
+            self.scale[name] = origin[1]
 
     def pairs(self, name: str) -> NDArray[np.float64]:
         """Distances of all pairs of clean images at a layer, (image, image)."""
-        values, pairs = self.values[name], PairDistances()
-        for strip in values.split(max(1, STRIP // (4 * len(values))), dim=1):
-            # numpy multiplies an array by its own transpose in half of the time.
-            whole = strip.float()
-            pairs.update(whole.numpy() if whole.device.type == "cpu" else whole)
-            self.release()
+        kept, pairs = self.kept[name], PairDistances()
+        for units in kept:
+            pairs.update(kept.get(units))
         squared, norm = host(pairs.squared) * self.scale[name] ** 2, host(self.norm[name])
         distances: NDArray[np.float64] = distance(self.kind, squared, norm[:, None], norm[None, :])
         return distances
+
+
+def _room_for(
+    units: dict[str, int], images: int, device: torch.device, files: ExitStack
+) -> dict[str, Strips]:
+    """Strips for layers of so many units, which lie in a file where they are large; it is one of `files`."""
+    bits = {n: torch.float16 if count >= MANY else torch.float32 for n, count in units.items()}
+    need = sum(images * count * bits[n].itemsize for n, count in units.items())
+    file = None if need <= _room(device) else files.enter_context(_file(need))
+    strip = STRIP if device.type == "cpu" else 32 * STRIP
+    width = max(1, strip // (4 * ranks.agreed(images)))
+    kept: dict[str, Strips] = {}
+    start = 0
+    for n, count in units.items():
+        values = images * count
+        place = file or torch.empty(values, dtype=bits[n], device=device)
+        kept[n] = Strips(images, count, width, bits[n], place, start)
+        start += values * bits[n].itemsize
+    return kept
+
+
+def _file(need: int) -> BinaryIO:
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise InvtoolError(
+            f"{need / 2**30:.1f} GiB of responses do not fit in {folder} "
+            f"({free / 2**30:.1f} GiB free); choose --layer or --limit, or set TMPDIR"
+        )
+    return tempfile.TemporaryFile()
+
+
+Origin = tuple[Tensor, float]  # minus the response to an image over a scale, and that scale
+
+
+def _seen_alike(
+    values: Tensor,
+    units: slice,
+    counts: Sequence[int],
+    origins: Sequence[Origin | None],
+    origin: Origin,
+) -> None:
+    """Let all differences be from the same image, where each rank's were from its own first."""
+    first, scale = origin
+    for rows, each in zip(values.split(list(counts)), origins, strict=True):
+        if each is not None and each is not origin:
+            same = rows.float() - each[0][units].to(rows.device)
+            rows.copy_(same * (each[1] / scale) + first[units].to(rows.device))
 
 
 class _Reached(Exception):
