@@ -48,9 +48,6 @@ class Job:
     milestones: frozenset[int] = frozenset()  # steps after which a model file is kept
 
 
-_Todo = tuple[Job, Paradigm, TrainingImages | StreamedImages]
-
-
 def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str, Any]]:
     """Train one network to the file `target`, or several into that folder; a row of results each.
 
@@ -86,12 +83,11 @@ def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str
         found = _search.run(config, paradigms[0], place, going_on=going_on)
     jobs = [replace(job, found=found, milestones=kept) for job in jobs]
     pixels = pixels_on_device(images, index, device)
-    todo = [
-        (job, paradigm, paradigm.labeled(pixels, index))
-        for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
-        if not row
-    ]
-    trained = (row for part in _parts(todo, config.at_once) for row in _train(part))
+    pairs = zip(rows, zip(jobs, paradigms, strict=True), strict=True)
+    todo = [pair for row, pair in pairs if not row]
+    size = 1 if pixels is None else config.at_once
+    parts = (todo[first : first + size] for first in range(0, len(todo), size))
+    trained = (row for part in parts for row in _train(part, pixels))
     done = [row or next(trained) for row in rows]
     _search.remove(state)
     return done
@@ -148,12 +144,14 @@ def _finished(job: Job) -> dict[str, Any] | None:
     return _row(job, models.read_metadata(job.target))
 
 
-def _train(todo: Sequence[_Todo]) -> list[dict[str, Any]]:
+def _train(
+    todo: Sequence[tuple[Job, Paradigm]], pixels: torch.Tensor | None
+) -> list[dict[str, Any]]:
     """Train networks at once, after a stop those that stand at the same step; a row of each."""
     runs = []
-    for job, paradigm, shown in todo:
+    for job, paradigm in todo:
         with streams.targeting(job.target):
-            runs.append(_Run(job, paradigm, shown))
+            runs.append(_Run(job, paradigm, paradigm.labeled(pixels, paradigm.shown)))
     by_step: dict[int, list[_Run]] = {}
     for run in runs:
         by_step.setdefault(run.trainer.step, []).append(run)
@@ -410,10 +408,6 @@ def _share(value: float) -> float | None:
 
 def _cpu_state(network: Network) -> dict[str, torch.Tensor]:
     return {name: t.detach().cpu() for name, t in network.module.state_dict().items()}
-
-
-def _parts(todo: Sequence[_Todo], size: int) -> list[Sequence[_Todo]]:
-    return [todo[at : at + size] for at in range(0, len(todo), size)]
 
 
 def _is_file(path: Path) -> bool:
