@@ -71,9 +71,9 @@ class Threads:
 def _single_threads() -> Iterator[ThreadPoolExecutor]:
     """As many workers as torch has threads, in each of which it has one."""
     count = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # here, and in threads that compute for the first time
     try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(count) as pool:
             yield pool
     finally:
         torch.set_num_threads(count)
