@@ -38,6 +38,7 @@ _invtool() {
         -t|--transform) _invtool_words "grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:"; return ;;
         --seeds)  return ;;
         --seed)  return ;;
+        --at-once)  return ;;
         --recipe) _invtool_words "fast paper"; return ;;
         --epochs)  return ;;
         --batch-size) _invtool_words "auto"; return ;;
@@ -51,7 +52,7 @@ _invtool() {
         --checkpoint-every)  return ;;
         --checkpoint-at)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --continue --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -n --network --limit --random-labels --init-smooth --pool --antialias --seen -t --transform --seeds --seed --at-once --recipe --epochs --batch-size --lr --learning-rate --weight-decay --search --search-rates --search-decays --device --precision --threads --checkpoint-every --checkpoint-at --resume --continue --overwrite -q --quiet --no-provenance -h --help"; return; fi
       ;;
     transform)
       case $prev in

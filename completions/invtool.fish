@@ -23,6 +23,7 @@ complete -c invtool -n '__fish_seen_subcommand_from train' -l seen -x -d 'Catego
 complete -c invtool -n '__fish_seen_subcommand_from train' -s t -l transform -x -a 'grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:' -d 'Transform of the seen categories, as blur:sigma=2 (see invtool transform --list). [default: (none)]'
 complete -c invtool -n '__fish_seen_subcommand_from train' -l seeds -x -d 'Networks for each --seen, from --seed on. [default: 1; x>=1]'
 complete -c invtool -n '__fish_seen_subcommand_from train' -l seed -x -d 'Seed of every random choice. [default: 0; 0<=x<=9223372036854775807]'
+complete -c invtool -n '__fish_seen_subcommand_from train' -l at-once -x -d 'Networks that train at the same time. [default: 1; x>=1]'
 complete -c invtool -n '__fish_seen_subcommand_from train' -l recipe -x -a 'fast paper' -d 'Settings of SGD that belong together; the next four change one each. [default: fast]'
 complete -c invtool -n '__fish_seen_subcommand_from train' -l epochs -x -d 'Passes over as many images as there are for training; 0 writes the network at initialization. [default: (14; paper 45); x>=0]'
 complete -c invtool -n '__fish_seen_subcommand_from train' -l batch-size -x -a 'auto' -d 'Images a step. [default: (64; paper 32); x>=1]'

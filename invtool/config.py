@@ -38,6 +38,7 @@ class Train:
     random_labels: bool = False  # of the training images, in place of their own
     limit: int | None = None  # training images, spread over the categories
     init_smooth: float = 0.0  # pixels: sigma of a Gaussian over each filter at initialization
+    at_once: int = 1  # networks that train at the same time
 
 
 @dataclass(frozen=True)

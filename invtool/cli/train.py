@@ -25,6 +25,7 @@ EXAMPLES = """\
 invtool train --seen 50 --transform blur
 invtool train --seen 0 --seen 50 --seen 100 --seeds 3 --transform rot180 -o networks/
 invtool train --data cifar10.h5 --network resnet18 --epochs 30 -o plain.st
+invtool train --seen 50 --seeds 8 -t blur -n blocks:filters=8 --at-once 8 -o narrow/
 invtool train --data folder:photos,size=64 --network alexnet --recipe paper --seen 20 -t thinning
 invtool train --data cifar10.h5 --network resnet18 --antialias blur -o shiftable.st
 invtool train -d cifar10.h5 -n blocks:downsampling=strided --checkpoint-at log -o strided.st
@@ -119,6 +120,9 @@ def main(
         int, typer.Option(min=1, metavar="N", help="Networks for each --seen, from --seed on.")
     ] = Train.seeds,
     seed: Seed = Train.seed,
+    at_once: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Networks that train at the same time.")
+    ] = Train.at_once,
     recipe: Annotated[
         Literal["fast", "paper"],
         typer.Option(help="Settings of SGD that belong together; the next four change one each."),
@@ -241,6 +245,11 @@ def main(
     the table and the model for the network as it came out. Test images keep their own labels, on
     which accuracy is at chance. Memorizing wants more epochs, or fewer images (--limit).
 
+    --at-once trains several networks in one process, each with the result that it has alone: on the
+    CPU each on a thread of its own, to the bit of --threads 1; on a GPU in one batch, each layer as
+    one of all networks side by side, within rounding. It is for small networks, which do not fill
+    the device one at a time, and takes blocks and resnet18, on images that fit in memory.
+
     --search holds out a tenth of each category's training images, chosen by the seed, and trains
     every combination of learning rate and weight decay on the others; never on test images. After
     1/8, 1/4 and 1/2 of the epochs the better half goes on (successive halving); what diverges is
@@ -275,6 +284,7 @@ def main(
         random_labels=random_labels,
         limit=limit,
         init_smooth=init_smooth,
+        at_once=at_once,
     )
     several = len(config.seen) * seeds > 1
     target = output or Path("models" if several else "model.st")

@@ -132,6 +132,13 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def targeting(path: Path) -> Iterator[None]:
+    """Say, while the block runs, that PATH is what is being made, though it will be written later."""
+    with _listed(path, provenance.targets):
+        yield
+
+
+@contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     if path == STDIO or _in_place(path):
         with tempfile.NamedTemporaryFile(prefix="invtool-", suffix=".out") as spool:

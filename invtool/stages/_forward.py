@@ -26,12 +26,17 @@ def on_device(
     return torch.from_numpy(pixels).to(device), torch.from_numpy(index).to(device)
 
 
+def has_room(images: ImageSet, index: NDArray[np.int64], device: torch.device) -> bool:
+    """Whether the images `index` can stay on the device."""
+    each = int(np.prod(images.image.shape[1:])) * images.image.dtype.itemsize
+    return _devices.has_room(len(index) * each, device)
+
+
 def pixels_on_device(
     images: ImageSet, index: NDArray[np.int64], device: torch.device
 ) -> Tensor | None:
     """The images `index` on the device, where they are to stay; None where there is no room for them."""
-    each = int(np.prod(images.image.shape[1:])) * images.image.dtype.itemsize
-    if not _devices.has_room(len(index) * each, device):
+    if not has_room(images, index, device):
         return None
     return torch.from_numpy(images.loaded(index)).to(device)
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 
+from invtool import ranks
 from invtool.config import (
     Calibrate,
     Deform,
@@ -294,6 +295,7 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
     smoothing(config)
     _search(config)
     milestones.parse(config.checkpoint_at)
+    at_once(config)
     if not 0 <= config.init_smooth < inf:
         raise UsageError(f"--init-smooth {config.init_smooth:g}: pixels from 0 are wanted")
     spec = data(config.data)
@@ -310,6 +312,15 @@ def training(config: Train, target: Path, *, overwrite: bool) -> None:
             raise UsageError(
                 f"-o {target}: --checkpoint-at keeps files beside the model; name a file"
             )
+
+
+def at_once(config: Train) -> None:
+    """Raise UsageError for several networks at once on several ranks."""
+    if config.at_once > 1 and ranks.size > 1:
+        raise UsageError(
+            f"--at-once {config.at_once}: {ranks.size} ranks train one network at a time; "
+            "run it without torchrun"
+        )
 
 
 def _search(config: Train) -> None:

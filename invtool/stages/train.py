@@ -2,7 +2,8 @@
 
 import json
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ from invtool.files import interrupts, messages, models, provenance, streams
 from invtool.files.provenance import Steps
 from invtool.measures import GROUPS, group_accuracy
 from invtool.models.networks import Network
-from invtool.stages import _devices, _refusals, _search
+from invtool.stages import _at_once, _devices, _refusals, _search
 from invtool.stages._forward import pixels_on_device, predict
 from invtool.stages._paradigm import Paradigm
 from invtool.stages._settings import recipe_of, told
-from invtool.training import checkpoints, milestones
-from invtool.training.loop import Epoch, StreamedImages, TrainingImages
+from invtool.training import checkpoints, milestones, together
+from invtool.training.loop import Diverged, Epoch, StreamedImages, TrainingImages
 from invtool.transforms import Spec
 
 EPOCH_TEST = 500  # test images that each epoch's line reports on
@@ -69,6 +70,9 @@ def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str
     kept = milestones.of(config.checkpoint_at, steps)
     jobs = _jobs(config, target, going_on)
     paradigms = [Paradigm.of(config, images, job.seen, job.seed, device, precision) for job in jobs]
+    _at_once.check(config, paradigms, index)
+    if len(jobs) > 1 and not ranks.rank:
+        target.mkdir(exist_ok=True)
     rows = ranks.agreed([_finished(job) for job in jobs if not ranks.rank])
     state = checkpoints.search_path(target)
     if not going_on:
@@ -79,10 +83,12 @@ def run(config: Train, target: Path, *, going_on: bool = False) -> list[dict[str
         found = _search.run(config, paradigms[0], place, going_on=going_on)
     jobs = [replace(job, found=found, milestones=kept) for job in jobs]
     pixels = pixels_on_device(images, index, device)
-    done = [
-        row or _train(job, paradigm, paradigm.labeled(pixels, index))
-        for row, job, paradigm in zip(rows, jobs, paradigms, strict=True)
-    ]
+    pairs = zip(rows, zip(jobs, paradigms, strict=True), strict=True)
+    todo = [pair for row, pair in pairs if not row]
+    size = 1 if pixels is None else config.at_once
+    parts = (todo[first : first + size] for first in range(0, len(todo), size))
+    trained = (row for part in parts for row in _train(part, pixels))
+    done = [row or next(trained) for row in rows]
     _search.remove(state)
     return done
 
@@ -102,8 +108,6 @@ def _jobs(config: Train, target: Path, resume: bool) -> list[Job]:
     pairs = [(seen, seed) for seen in config.seen for seed in seeds]
     if len(pairs) == 1:
         return [Job(config, *pairs[0], target, resume)]
-    if not ranks.rank:
-        target.mkdir(exist_ok=True)
     return [
         Job(config, seen, seed, target / f"seen{seen}-seed{seed}.st", resume)
         for seen, seed in pairs
@@ -140,18 +144,79 @@ def _finished(job: Job) -> dict[str, Any] | None:
     return _row(job, models.read_metadata(job.target))
 
 
-def _train(job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages) -> dict[str, Any]:
-    with streams.writing(job.target) as partial:
-        run = _Run(job, paradigm, shown)
-        try:
-            metadata = run.finish(partial)
-        except UnreadableImage:  # the checkpoint stays, to go on from when the file is whole
-            raise
-        except InvtoolError:
-            run.withdraw()
-            raise
+def _train(
+    todo: Sequence[tuple[Job, Paradigm]], pixels: torch.Tensor | None
+) -> list[dict[str, Any]]:
+    """Train networks at once, after a stop those that stand at the same step; a row of each."""
+    runs = []
+    for job, paradigm in todo:
+        with streams.targeting(job.target):
+            runs.append(_Run(job, paradigm, paradigm.labeled(pixels, paradigm.shown)))
+    by_step: dict[int, list[_Run]] = {}
+    for run in runs:
+        by_step.setdefault(run.trainer.step, []).append(run)
+    for level in by_step.values():
+        _finish(level)
+    return [_conclude(run) for run in runs]
+
+
+def _finish(runs: Sequence["_Run"]) -> None:
+    """Train to the end. Raises Diverged, after the checkpoints of the others, where one diverges."""
+    first, trainers = runs[0], [run.trainer for run in runs]
+    steps_per_epoch, batch = first.trainer.steps_per_epoch, first.trainer.batch * len(runs)
+    several = len(runs) > 1
+
+    def after_step(step: int) -> None:
+        stops = bool(interrupts.asked)  # one answer for all: the next moment may have another
+        within = bool(step % steps_per_epoch)  # at its end the epoch's line comes first
+        for run in runs:
+            run._keep(step)  # before a checkpoint leaves it behind
+        if within and (stops or first.is_late()):
+            for run in runs:
+                run._save_checkpoint()
+        if within and stops:
+            first._leave()
+
+    epochs = messages.progress(
+        together.run(trainers, after_step),
+        total=first.trainer.steps * batch,
+        done=first.trainer.step * batch,
+        label=f"{len(runs)} networks, {first.name} to {runs[-1].name}" if several else first.name,
+        unit="images",
+        size=steps_per_epoch * batch,
+    )
+    with nullcontext() if first.piped else interrupts.held_back():
+        for epoch in epochs:
+            diverged = {}
+            for run, result in zip(runs, epoch, strict=True):
+                if isinstance(result, Diverged):
+                    run.withdraw()
+                    diverged[run.name] = result
+                else:
+                    with _withdrawn(run):
+                        run._after_epoch(result)
+            for name, error in diverged.items():
+                raise Diverged(f"{name}: {error}" if several else str(error))
+            first._leave()
+
+
+def _conclude(run: "_Run") -> dict[str, Any]:
+    with streams.writing(run.job.target) as partial, _withdrawn(run):
+        metadata = run.conclude(partial)
     run.tidy()
-    return _row(job, metadata)
+    return _row(run.job, metadata)
+
+
+@contextmanager
+def _withdrawn(run: "_Run") -> Iterator[None]:
+    """Withdraw a training where the block fails, but for an image that can be made whole."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except InvtoolError:
+        run.withdraw()
+        raise
 
 
 class _Run:
@@ -162,6 +227,7 @@ class _Run:
 
     def __init__(self, job: Job, paradigm: Paradigm, shown: TrainingImages | StreamedImages):
         self.job, self.paradigm = job, paradigm
+        self.name = f"seen {job.seen}, seed {job.seed}"
         self.images, self.transform = paradigm.images, paradigm.transform
         self.recipe = _search.chosen(recipe_of(job.config), job.found)
         self.piped = not _is_file(job.target)
@@ -194,22 +260,8 @@ class _Run:
         inputs = [self.images.steps]
         return provenance.step(config=config, inputs=inputs, device=str(self.paradigm.device))
 
-    def finish(self, target: Path) -> dict[str, Any]:
-        """Train to the end and write the model; its metadata."""
-        trainer = self.trainer
-        name = f"seen {self.job.seen}, seed {self.job.seed}"
-        epochs = messages.progress(
-            trainer.run(self._after_step),
-            total=trainer.steps * trainer.batch,
-            done=trainer.step * trainer.batch,
-            label=name,
-            unit="images",
-            size=trainer.steps_per_epoch * trainer.batch,
-        )
-        with nullcontext() if self.piped else interrupts.held_back():
-            for epoch in epochs:
-                self._after_epoch(epoch)
-                self._leave()
+    def conclude(self, target: Path) -> dict[str, Any]:
+        """Write the model that is trained to the end; its metadata."""
         # In full precision, so that every other command finds the same.
         metadata = self._metadata()
         metadata["accuracy"] = self._accuracy(self.images.indices(TEST), torch.float32)
@@ -245,14 +297,9 @@ class _Run:
             milestones.remove(self.kept)
         _search.remove(checkpoints.search_path(self.job.target))
 
-    def _after_step(self, step: int) -> None:
-        self._keep(step)  # before a checkpoint leaves it behind
-        if not self.writes or not step % self.trainer.steps_per_epoch:
-            return  # at its end the epoch's line comes first, or it could be lost
-        late = time.monotonic() - self.saved > self.job.config.checkpoint_every
-        if late or interrupts.asked:
-            self._save_checkpoint()
-        self._leave()
+    def is_late(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() - self.saved > self.job.config.checkpoint_every
 
     def _leave(self) -> None:
         """Go where a signal asked for it, now that a checkpoint has been written."""
@@ -281,6 +328,8 @@ class _Run:
             models.save(partial, _cpu_state(self.network), metadata, self.steps)
 
     def _save_checkpoint(self) -> None:
+        if not self.writes:
+            return
         metadata = {**self._metadata(), **self.trainer.told()}
         checkpoints.save(
             self.checkpoint, self.network.module, self.trainer.optimizer, metadata, self.steps

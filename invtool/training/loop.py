@@ -103,6 +103,7 @@ class Trainer:
         self.steps_per_epoch = recipe.steps_per_epoch(len(images.label))
         self.steps = recipe.epochs * self.steps_per_epoch
         self.step = 0
+        self.began = (0.0, 0)  # the epoch, or what was left of it: second and step
         self.total = torch.zeros(2, device=self.device)  # of the epoch so far: loss, right
         self.optimizer = torch.optim.SGD(
             module.parameters(),
@@ -121,7 +122,10 @@ class Trainer:
         """
         steps = self.steps if until is None else until * self.steps_per_epoch
         while self.step < steps:
-            yield self._epoch(self.step // self.steps_per_epoch, after_step)
+            epoch = self.step // self.steps_per_epoch
+            for step in self.advance(epoch):
+                after_step(step)
+            yield self.came_to(epoch)
 
     def told(self) -> dict[str, Any]:
         """What `go_on` needs besides weights and momentum, as JSON takes it."""
@@ -131,25 +135,31 @@ class Trainer:
         self.step = told["step"]
         self.total.copy_(torch.tensor(told["epoch_total"]))
 
-    def _epoch(self, epoch: int, after_step: Callable[[int], Any]) -> Epoch:
-        count = self.steps_per_epoch * self.batch
-        image, transformed = self.draws.epoch(epoch, count)
-        first = self.step - epoch * self.steps_per_epoch
-        if not first:
-            self.total.zero_()
-        began = time.perf_counter()
-        self.module.train()
+    def advance(self, epoch: int) -> Generator[int, None, None]:
+        """Go through what is left of an epoch, from 0, yielding the number of steps done after each."""
+        image, transformed = self.begin(epoch)
         own = ranks.share(self.batch)
-        parts = [
-            slice(at + own.start, at + own.stop)
-            for at in range(first * self.batch, count, self.batch)
-        ]
-        with closing(self.images.batches([image[part] for part in parts])) as shown:
-            for part, (rows, pixels) in zip(parts, shown, strict=True):
-                self.total += self._step(rows, pixels, transformed[part], epoch)
+        with closing(self.images.batches([*image[:, own]])) as shown:
+            for which, (rows, pixels) in zip(transformed[:, own], shown, strict=True):
+                self.total += self._step(rows, pixels, which, epoch)
                 self.step += 1
-                after_step(self.step)
+                yield self.step
+
+    def begin(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The steps that an epoch has left, (step, image): rows, and which are shown transformed."""
+        done = self.step - epoch * self.steps_per_epoch
+        if not done:
+            self.total.zero_()
+        self.began = (time.perf_counter(), self.step)
+        self.module.train()
+        image, transformed = self.draws.epoch(epoch, self.steps_per_epoch * self.batch)
+        shape = (self.steps_per_epoch, self.batch)
+        return image.reshape(shape)[done:], transformed.reshape(shape)[done:]
+
+    def came_to(self, epoch: int) -> Epoch:
+        """What an epoch that is done came to; raises Diverged."""
         loss, right = self.total.tolist()
+        began, step = self.began
         seconds = time.perf_counter() - began
         if not (np.isfinite(loss) and self._weights_are_finite()):
             raise Diverged(
@@ -159,9 +169,9 @@ class Trainer:
         return Epoch(
             epoch + 1,
             loss / self.steps_per_epoch,
-            right / count,
+            right / (self.steps_per_epoch * self.batch),
             self.recipe.rate(self.step - 1, self.steps),
-            (count - first * self.batch) / seconds,
+            (self.step - step) * self.batch / seconds,
         )
 
     def _weights_are_finite(self) -> bool:
@@ -176,8 +186,8 @@ class Trainer:
         chosen = torch.from_numpy(np.flatnonzero(transformed)).to(self.device)
         if len(chosen):
             index = self.images.index[rows[chosen]]
-            x[chosen] = self.transform(x[chosen], seed=_mix(self.draws.seed, epoch), index=index)
-        torch.manual_seed(_mix(self.draws.seed, self.step))  # dropout's masks
+            x[chosen] = self.transform(x[chosen], seed=mix(self.draws.seed, epoch), index=index)
+        torch.manual_seed(mix(self.draws.seed, self.step))  # dropout's masks
         x = self.normalize(x).contiguous(memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step, self.steps)
@@ -194,5 +204,6 @@ class Trainer:
         return ranks.total(torch.stack([loss.detach() / ranks.size, right]))
 
 
-def _mix(seed: int, number: int) -> int:
+def mix(seed: int, number: int) -> int:
+    """A seed for the step or epoch `number` of a training, far from those of others."""
     return (seed + (number + 1) * MIX) % 2**63
