@@ -35,23 +35,38 @@ def install() -> None:
 def check() -> None:
     """Raise what a signal asked for, if it was lost."""
     if not _held:
-        leave()
+        _raise()
+
+
+def heard() -> int:
+    """The number of a signal that came to any rank, 0 for none; all ranks ask at the same moment."""
+    global asked
+    if ranks.size > 1:
+        import numpy as np
+
+        asked = int(ranks.highest(np.array([asked]))[0])
+    return asked
 
 
 def leave() -> None:
-    """The same, where a signal is held back, too."""
+    """Raise what a signal asked for, to any rank, though it is held back; all are at the same moment."""
+    heard()
+    _raise()
+
+
+def _raise() -> None:
     if asked:
         raise KeyboardInterrupt if asked == signal.SIGINT else SystemExit(128 + asked)
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """A signal waits for the block, which may look at `asked` where its work is whole, save it, and `leave`.
+    """A signal waits for the block, which asks whether one was `heard` where its work is whole, saves it, and leaves.
 
-    A second Ctrl-C does not wait, nor does a signal to one of several ranks: the others may be a step away.
+    A second Ctrl-C does not wait.
     """
     global _held
-    _held = ranks.size == 1
+    _held = True
     try:
         yield
     finally:
@@ -62,8 +77,9 @@ def held_back() -> Iterator[None]:
 def _stop(number: int, frame: FrameType | None) -> None:
     global asked
     asked = number
-    # Unwind once; a second Ctrl-C ends at once what does not unwind.
-    signal.signal(number, signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
+    # Unwind once; a second Ctrl-C ends at once what does not unwind. To a rank torchrun passes on the first.
+    again = number == signal.SIGINT and ranks.size == 1
+    signal.signal(number, signal.SIG_DFL if again else signal.SIG_IGN)
     check()
 
 

@@ -82,7 +82,11 @@ class Line:
             connection.close()
 
     def _signaled(self, number: int, frame: Any) -> None:
-        if self.at_work and callable(self.before):
+        if not self.at_work:
+            return
+        if self.failure:  # nothing that others would still take part in can become whole
+            raise SystemExit(128 + number)
+        if callable(self.before):
             self.before(number, frame)
 
     def _listen(self) -> None:

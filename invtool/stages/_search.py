@@ -207,9 +207,11 @@ class _Search:
 
     def _save_in_time(self, trial: _Trial) -> None:
         late = time.monotonic() - trial.saved > self.config.checkpoint_every
-        if late or interrupts.asked:
+        stops = interrupts.heard()
+        if late or stops:
             trial.save()
-        interrupts.leave()
+        if stops:
+            interrupts.leave()
 
     def _tell(self, number: int, epochs: int, score: Score | None) -> None:
         self.halving.tell(number, score)

@@ -167,7 +167,7 @@ def _finish(runs: Sequence["_Run"]) -> None:
     several = len(runs) > 1
 
     def after_step(step: int) -> None:
-        stops = bool(interrupts.asked)  # one answer for all: the next moment may have another
+        stops = bool(interrupts.heard())  # one answer for all: the next moment may have another
         within = bool(step % steps_per_epoch)  # at its end the epoch's line comes first
         for run in runs:
             run._keep(step)  # before a checkpoint leaves it behind
@@ -303,7 +303,7 @@ class _Run:
 
     def _leave(self) -> None:
         """Go where a signal asked for it, now that a checkpoint has been written."""
-        if interrupts.asked and not self.piped:
+        if interrupts.heard() and not self.piped:
             step, steps = self.trainer.step, self.trainer.steps
             messages.note(f"stopped after step {step} of {steps}; --resume goes on from there")
             interrupts.leave()
