@@ -24,8 +24,8 @@ from pathlib import Path
 from measure import Spread, Table, main
 from safetensors.numpy import load_file
 
-HOSTS, BATCH, TURNS = 8, 64, 3
-RATES = (None, 200, 50, 20)  # megabits a second that a host may send
+HOSTS, BATCH, TURNS = 8, 64, 2
+RATES = (None, 100, 20)  # megabits a second that a host may send
 NETWORK = "blocks:filters=16"
 DATA = "faces:categories=8,train=64,test=8,size=16"
 EPOCHS = 3  # the first is not counted

@@ -1,7 +1,7 @@
 """Time and memory of every command as images grow: 1, 4 and 16 times as many.
 
 Each runs in a process of its own that is forked from one which has imported everything. Seconds are
-those of its processor, so that what else the machine does counts little; memory is the largest that it
+those of its processor, one thread, so that what else the machine does counts little; memory is the largest that it
 holds, the 16-fold images being mapped from one file for all three. Growth is (16 x - 4 x) / (4 x - 1 x)
 of the seconds: 4 if they are linear, whatever the start costs. `smoothness` grows with networks, `bias`
 with boxes.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import Table, main
+from measure import Table, limit_threads, main
 
 from invtool.cli import _app
 
@@ -45,6 +45,7 @@ LINES = {
 
 
 def measured(quick: bool) -> list[Table]:
+    limit_threads(1)  # a fork of a process whose OpenMP has threads waits for them for ever
     base = QUICK_IMAGES if quick else IMAGES
     counts = [base * times for times in SIZES]
     table = Table(f"{counts[0]}, {counts[1]} and {counts[2]} images of 32 px, blocks:filters=8")
