@@ -189,7 +189,7 @@ def test_a_search_of_two_ranks_is_that_of_one(two: Ranks, folder: Path) -> None:
 
 
 def test_who_was_stopped_goes_on_with_any_number_of_ranks(two: Ranks, folder: Path) -> None:
-    line = f"{TRAIN} --epochs 15"
+    line = f"{TRAIN} --epochs 60"
     assert invoke(line, "-o", "whole.st") == 0
     checkpoint, log = Path("part.checkpoint.st"), Path("part.checkpoint.jsonl")
     two.start(*line.split(), "-o", "part.st")

@@ -35,7 +35,7 @@ from invtool.training.recipes import RECIPES
 from invtool.training.together import Stacked, Threads
 from invtool.transforms import parse
 
-NETWORK = "py:nets:narrow"
+NETWORK = "py:narrow:narrow"
 # Blocks need 16 pixels and the set has 8; one block of them is enough here.
 NARROW = """
 from invtool.models.architectures.blocks import blocks
@@ -64,8 +64,7 @@ CLOSE: dict[str, float] = {"rtol": 1e-3, "atol": 1e-4}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     top = tmp_path_factory.mktemp("together")
     with room(top):
-        with (top / "nets.py").open("a") as nets:
-            nets.write(NARROW)
+        (top / "narrow.py").write_text(NARROW)
         yield top
 
 
@@ -408,7 +407,7 @@ def test_one_that_diverges_is_named_and_withdrawn(
     [
         ("-n py:nets:make --at-once 2", 2, "--at-once 2: py:nets:make trains alone: it has Drop"),
         ("-n py:nets:deaf --at-once 2", 1, "py:nets:deaf does not run on small.h5"),
-        ("-n py:nets:narrow --at-once 0", 2, "invalid value for '--at-once'"),
+        ("-n py:narrow:narrow --at-once 0", 2, "invalid value for '--at-once'"),
     ],
 )
 def test_refused_in_one_sentence_with_nothing_left(

@@ -29,11 +29,12 @@ def smooth(module: nn.Module, sigma: float) -> None:
         return
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            weight = layer.weight.detach()
+            own = layer.weight.detach()
+            weight = own.double()  # what is left of a filter whose sum is near 0 is grown again
             height, width = (_gaussian(side, sigma).to(weight) for side in weight.shape[2:])
             smoothed = height @ weight @ width
             scale = _norm(weight) / _norm(smoothed).clamp_min(torch.finfo(weight.dtype).tiny)
-            weight.copy_(smoothed * scale)
+            own.copy_(smoothed * scale)
 
 
 def _gaussian(side: int, sigma: float) -> torch.Tensor:
