@@ -400,7 +400,7 @@ complete -c invtool -n '__fish_seen_subcommand_from inspect' -s h -l help -d 'Sh
 complete -c invtool -n __fish_use_subcommand -a verify -d 'Check that files are whole.'
 complete -c invtool -n '__fish_seen_subcommand_from verify' -s q -l quiet -d 'Print nothing but complaints.'
 complete -c invtool -n '__fish_seen_subcommand_from verify' -s h -l help -d 'Show this message and exit.'
-complete -c invtool -n __fish_use_subcommand -a demo -d 'Run the whole story on embedded images in a minute or two.'
+complete -c invtool -n __fish_use_subcommand -a demo -d 'Run the whole story on embedded images in a few minutes.'
 complete -c invtool -n '__fish_seen_subcommand_from demo' -s o -l output -r -d 'Folder for everything it makes. [default: invtool-demo]'
 complete -c invtool -n '__fish_seen_subcommand_from demo' -s t -l transform -x -a 'grayscale color-rotation contrast-inversion brightness contrast blur horizontal-filter vertical-filter high-pass white-noise salt-pepper rot90 rot180 thinning rotate translate-x translate-y scale-x scale-y zoom embed deform itn:' -d 'Transform that some categories are seen with. [default: blur]'
 complete -c invtool -n '__fish_seen_subcommand_from demo' -l seed -x -d 'Seed of every random choice. [default: 0; 0<=x<=9223372036854775807]'

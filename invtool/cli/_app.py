@@ -44,7 +44,7 @@ COMMANDS = {
         "verify": "Check that files are whole.",
     },
     "Study": {
-        "demo": "Run the whole story on embedded images in a minute or two.",
+        "demo": "Run the whole story on embedded images in a few minutes.",
         "reproduce": "Reproduce a paper: its networks, measures, figures and findings.",
         "findings": "Set what results say beside what their paper says.",
     },

@@ -28,7 +28,7 @@ def main(
     seed: Seed = Demo.seed,
     overwrite: Overwrite = False,
 ) -> None:
-    """Run the whole story on embedded images in a minute or two.
+    """Run the whole story on embedded images in a few minutes.
 
     Draws faces, trains three networks that see none, some and most of them transformed, measures
     the invariance of their penultimate layers, and draws the figure. Every command is printed as it
