@@ -1,5 +1,6 @@
 """The line between ranks, without PyTorch: who has ended is known at once, and why."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -8,9 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from invtool import ranks
 from invtool.files import interrupts
 from invtool.ranks import line as lines
 from invtool.ranks.line import Line, Word, connected
@@ -129,6 +134,34 @@ def test_who_computes_is_ended_by_a_signal() -> None:
     assert first.others(0) == Word(1, 1, "ill")
     first.close()
     interrupts.asked = 0
+
+
+def test_a_signal_that_comes_while_ranks_agree_counts_in_their_next_agreement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def agree(value: NDArray[Any]) -> NDArray[Any]:
+        agreed = value.copy()
+        os.kill(os.getpid(), signal.SIGTERM)  # too late for this time
+        return agreed
+
+    interrupts.install()
+    monkeypatch.setattr(interrupts, "asked", 0)
+    with monkeypatch.context() as patch, interrupts.held_back():
+        patch.setattr(ranks, "size", 2)
+        patch.setattr(ranks, "highest", agree)
+        assert interrupts.heard() == 0
+        patch.setattr(ranks, "highest", lambda value: value)
+        with pytest.raises(SystemExit) as end:
+            interrupts.leave()
+        interrupts.asked = 0  # as nothing more is to come
+    assert end.value.code == 128 + signal.SIGTERM
+
+
+def test_a_signal_to_another_rank_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "asked", 0)
+    monkeypatch.setattr(ranks, "size", 2)
+    monkeypatch.setattr(ranks, "highest", lambda value: np.maximum(value, signal.SIGUSR1))
+    assert interrupts.heard() == signal.SIGUSR1 == interrupts.asked
 
 
 def test_who_hangs_in_a_library_is_ended_all_the_same() -> None:

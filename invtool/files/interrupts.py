@@ -35,28 +35,30 @@ def install() -> None:
 def check() -> None:
     """Raise what a signal asked for, if it was lost."""
     if not _held:
-        _raise()
+        _raise(asked)
 
 
 def heard() -> int:
     """The number of a signal that came to any rank, 0 for none; all ranks ask at the same moment."""
     global asked
-    if ranks.size > 1:
-        import numpy as np
+    if ranks.size == 1:
+        return asked
+    import numpy as np
 
-        asked = int(ranks.highest(np.array([asked]))[0])
-    return asked
+    agreed = int(ranks.highest(np.array([asked]))[0])
+    if agreed:  # else one may have come meanwhile, for the next moment
+        asked = agreed
+    return agreed
 
 
 def leave() -> None:
     """Raise what a signal asked for, to any rank, though it is held back; all are at the same moment."""
-    heard()
-    _raise()
+    _raise(heard())
 
 
-def _raise() -> None:
-    if asked:
-        raise KeyboardInterrupt if asked == signal.SIGINT else SystemExit(128 + asked)
+def _raise(number: int) -> None:
+    if number:
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
