@@ -6,14 +6,14 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from invtool.files import hdf5, messages, provenance
+from invtool.files import hdf5, interrupts, messages, provenance
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core, so a thread a worker
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -537,3 +537,16 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "sweep": write_sweep,
     "itn": write_itn,
 }
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What commands do with signals, until the test ends."""
+    monkeypatch.setattr(interrupts, "asked", 0)
+    monkeypatch.setattr("sys.unraisablehook", None)
+    numbers = [signal.SIGINT, *interrupts.ENDING]
+    handlers = [signal.getsignal(number) for number in numbers]
+    interrupts.install()
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)

@@ -121,8 +121,7 @@ def test_ranks_find_each_other_and_strangers_are_sent_away(monkeypatch: pytest.M
         end.close()
 
 
-def test_who_computes_is_ended_by_a_signal() -> None:
-    interrupts.install()
+def test_who_computes_is_ended_by_a_signal(signals: None) -> None:
     one, other = socket.socketpair()
     first = Line(0, 2, {1: one})
     began = time.monotonic()
@@ -133,19 +132,16 @@ def test_who_computes_is_ended_by_a_signal() -> None:
     assert time.monotonic() - began < 10
     assert first.others(0) == Word(1, 1, "ill")
     first.close()
-    interrupts.asked = 0
 
 
 def test_a_signal_that_comes_while_ranks_agree_counts_in_their_next_agreement(
-    monkeypatch: pytest.MonkeyPatch,
+    signals: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def agree(value: NDArray[Any]) -> NDArray[Any]:
         agreed = value.copy()
         os.kill(os.getpid(), signal.SIGTERM)  # too late for this time
         return agreed
 
-    interrupts.install()
-    monkeypatch.setattr(interrupts, "asked", 0)
     with monkeypatch.context() as patch, interrupts.held_back():
         patch.setattr(ranks, "size", 2)
         patch.setattr(ranks, "highest", agree)

@@ -344,18 +344,6 @@ def test_what_was_killed_goes_on_as_if_it_had_not_been(
     assert not [path for path in target.iterdir() if "checkpoint" in path.name]
 
 
-@pytest.fixture
-def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(interrupts, "asked", 0)
-    monkeypatch.setattr("sys.unraisablehook", None)
-    numbers = [signal.SIGINT, *interrupts.ENDING]
-    handlers = [signal.getsignal(number) for number in numbers]
-    interrupts.install()
-    yield
-    for number, handler in zip(numbers, handlers, strict=True):
-        signal.signal(number, handler)
-
-
 def test_a_signal_waits_for_the_step_of_all_and_their_checkpoints(
     way: Way, folder: Path, rows: Any, signals: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
