@@ -242,7 +242,8 @@ def test_seeds_labels_seen_counts_and_transforms_may_all_differ(way: Way) -> Non
         (9, 4, "rot180+salt-pepper"),
     ]
     alone, beside = ([trainer(*each) for each in told] for _ in range(2))
-    history = [list(t.run(lambda step: None)) for t in alone]
+    with torch_threads(1):  # as each has where they train at once
+        history = [list(t.run(lambda step: None)) for t in alone]
     steps: list[int] = []
     with torch_threads(2):
         found = list(zip(*together.run(beside, steps.append), strict=True))
