@@ -66,6 +66,36 @@ def read(path: str) -> dict[str, NDArray[Any]]:
         return {name: file.array(name) for name in file.names()}
 
 
+def rounding() -> dict[str, NDArray[Any]]:
+    """How far I_k of each unit may be off, where another batch rounds responses another way.
+
+    An error e of both responses moves h by 2 e / (a + b) at most, so most where they are small; a sum
+    of products of 32 bits is off by some 1e-7 of what is summed.
+    """
+    found = {}
+    with hdf5.open(Path("a.h5")) as file:
+        for name in [key for key in file.names() if key.endswith("/activation")]:
+            clean, *moved = file.array(name).astype(float)
+            error = 1e-7 * clean.max()
+            sums = np.stack([clean + each for each in moved])  # (transform, image, unit...)
+            smallest = np.where(sums > 0, sums, np.inf).min(
+                axis=1
+            )  # no group's mean is off by more
+            allowed = 2e-6 + 2 * error / smallest
+            key = name.replace("activation", "invariance")
+            found[key] = allowed[:, None]
+            found[f"{key}_by_tau"] = allowed[None, :, None]
+    return found
+
+
+def assert_near(
+    found: NDArray[Any], wanted: NDArray[Any], allowed: NDArray[Any] | None, name: str
+) -> None:
+    """Within `allowed`, whose axes broadcast, or 2e-6; NaN where NaN is wanted."""
+    off = np.where(np.isnan(wanted) & np.isnan(found), 0, np.abs(found - wanted))
+    assert (off <= (2e-6 if allowed is None else allowed)).all(), (name, np.nanmax(off))
+
+
 @pytest.mark.parametrize("size", ["1", "5", "auto"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_it_is_the_files_route(run: Run, folder: Path, size: str, threads: int) -> None:
@@ -74,11 +104,12 @@ def test_it_is_the_files_route(run: Run, folder: Path, size: str, threads: int) 
     assert run(line, target)[0] == 0
     there, here = read("file.h5"), read(target)
     assert there.keys() == here.keys()
+    rounded = rounding()
     for name, values in here.items():
         if name.endswith("top1_score"):
             assert np.isnan(values).all()
         elif values.dtype.kind == "f":
-            np.testing.assert_allclose(values, there[name], atol=2e-6, err_msg=name)
+            assert_near(values, there[name], rounded.get(name), name)
         else:
             np.testing.assert_array_equal(values, there[name], err_msg=name)
 

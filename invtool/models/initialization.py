@@ -18,6 +18,7 @@ def smooth(module: nn.Module, sigma: float) -> None:
     """Smooth the filters of every two-dimensional convolution in `module`; a sigma of 0 changes nothing.
 
     >>> layer = nn.Conv2d(1, 1, 3)
+    >>> layer.weight.data = torch.arange(9.0).view(1, 1, 3, 3)
     >>> norm = layer.weight.norm()
     >>> smooth(layer, 100)
     >>> bool(layer.weight.std() < 1e-3 * layer.weight.abs().mean())
