@@ -298,6 +298,7 @@ _invtool() {
         --restarts)  return ;;
         --steps)  return ;;
         --resamples)  return ;;
+        --paired)  return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
@@ -312,7 +313,7 @@ _invtool() {
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples --paired -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     smoothness)

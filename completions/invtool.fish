@@ -297,6 +297,7 @@ complete -c invtool -n '__fish_seen_subcommand_from deform' -l worst-layer -x -d
 complete -c invtool -n '__fish_seen_subcommand_from deform' -l restarts -x -d 'Ascents of --worst, the best of which counts. [default: 3; x>=1]'
 complete -c invtool -n '__fish_seen_subcommand_from deform' -l steps -x -d 'Steps of each ascent. [default: 20; x>=1]'
 complete -c invtool -n '__fish_seen_subcommand_from deform' -l resamples -x -d 'Resamples of the images, for intervals; 0: none. [default: 1000; x>=0]'
+complete -c invtool -n '__fish_seen_subcommand_from deform' -l paired -x -d 'Images, spread evenly over those used, whose pairs give the median distance: time and memory then grow with --limit, not with its square. [default: (all); x>=2]'
 complete -c invtool -n '__fish_seen_subcommand_from deform' -s f -l format -x -a 'auto table json csv h5' -d 'Form of the result; auto goes by the suffix of -o, else a table on a terminal and h5 off one. [default: auto]'
 complete -c invtool -n '__fish_seen_subcommand_from deform' -l weights -r -d 'Parameters (safetensors or .pth) of a network that is named. [default: (none)]'
 complete -c invtool -n '__fish_seen_subcommand_from deform' -l untrained -d 'Leave the networks as initialized: files from the seed they tell, else from --seed.'

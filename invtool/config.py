@@ -179,6 +179,7 @@ class Deform(Subject):
     models: tuple[str, ...] = ("-",)
     layers: tuple[str, ...] = ("all",)
     limit: int | None = 128  # images, as many as the paper's
+    paired: int | None = None  # images whose pairs give the median distance; None: all
     draws: int = 1  # deformations of each image
     grid: int | None = None  # control points a side; None: 3, of 128 px and more 5
     pixels: float | None = None  # bound of a point's displacement; None: 2, of 128 px and more 10

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from small import Run, room, runner, write_set
 
 from invtool.files import hdf5, models
@@ -61,6 +61,7 @@ def broken():
 '''
 SHOWN = "--size 8 --mean 0 --std 1 -d small.h5 --threads 1"
 LAYERS = ["input", "1", "2", "4", "5"]
+NUMBERS = ["distance", "median", "sensitivity", "interval"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,8 +92,11 @@ def rows(run: Run, line: str) -> list[dict[str, Any]]:
     return found
 
 
-def written_out(kind: str, draws: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Section 2.1 in float64: distances (draw, image, layer), and the median of all pairs (layer,)."""
+def written_out(kind: str, draws: int = 1, of: Any = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    """Section 2.1 in float64: distances (draw, image, layer), and the median of all pairs (layer,).
+
+    of: the images that are paired
+    """
     with hdf5.open(Path("small.h5")) as file:
         test = np.flatnonzero(file.array("split") == 1)
         clean = torch.from_numpy(file.array("image")[test]).float()
@@ -112,8 +116,7 @@ def written_out(kind: str, draws: int = 1) -> tuple[np.ndarray, np.ndarray]:
         moved = draw_displacement(3, 2.0, seed=seed, index=torch.from_numpy(test))
         deformed = values(warp(clean, field(moved, 8, 8), "edge"))
         distances.append([np.diag(cdist(a, b, kind)) for a, b in zip(own, deformed, strict=True)])
-    upper = np.triu_indices(len(test), 1)
-    median = np.array([np.median(cdist(a, a, kind)[upper]) for a in own])
+    median = np.array([np.median(pdist(a[of], kind)) for a in own])
     return np.moveaxis(np.array(distances), 1, 2), median
 
 
@@ -144,6 +147,23 @@ def test_the_batch_the_limit_and_other_networks_change_nothing_but_rounding(run:
     )
     lacking = both["layer"].tolist().index("6")
     assert np.isnan(both["sensitivity"][second, lacking])
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_pairs_of_some_images_give_the_median_and_all_are_deformed(run: Run, size: int) -> None:
+    distances, _ = written_out("cosine")
+    line = f"py:deformable:net {SHOWN} --seed 3 --batch-size {size}"
+    every = arrays(run, line)
+    index = every["index"]
+    count = len(index) - 3
+    found = arrays(run, f"{line} --paired {count}")
+    assert np.allclose(found["distance"][0], distances, rtol=1e-4)
+    chosen = np.arange(count) * len(index) // count
+    assert np.allclose(found["median"][0], written_out("cosine", of=chosen)[1], rtol=1e-4)
+    assert not np.allclose(found["median"], every["median"], rtol=1e-4)
+    for more in (len(index), 10 * len(index)):
+        same = arrays(run, f"{line} --paired {more}")
+        assert all(np.array_equal(same[name], every[name], equal_nan=True) for name in NUMBERS)
 
 
 def test_responses_in_a_file_give_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +342,7 @@ def test_every_form_tells_the_same(run: Run, form: str) -> None:
         ("--grid 1", 2, "1 is not in the range"),
         ("--limit 1", 2, "distances between images want two or more"),
         ("--draws 0", 2, "0 is not in the range"),
+        ("--paired 1", 2, "1 is not in the range"),
         ("-l conv", 2, "no layer 'conv'"),
         ("--worst --worst-layer conv", 2, "no layer 'conv'"),
         ("--worst-layer 4", 2, "--worst-layer 4 goes with --worst"),

@@ -118,6 +118,7 @@ LINES = {
     "jagged": "jagged model.st --object 4",
     "shiftable": "shiftable model.st --object 4",
     "deform": "deform model.st --worst --steps 2 --noise --draws 2",
+    "deform-of-pairs": "deform model.st --paired 2",
     "sweep": "sweep model.st -t salt-pepper -t blur",
 }
 
@@ -130,7 +131,7 @@ def test_two_ranks_find_what_one_process_finds(
     name: str, limit: int, two: Ranks, tmp_path: Path
 ) -> None:
     """Of an odd number of images, and of fewer than there are ranks."""
-    images = max(limit, 2) if name == "deform" else limit  # distances want two
+    images = max(limit, 2) if name.startswith("deform") else limit  # distances want two
     line = LINES[name] + (f" --limit {images}" if name != "invariance-of-a-file" else "")
     done = two.run(line, "-o", tmp_path / "two.h5")
     assert (done.code, done.out) == (0, "")

@@ -143,6 +143,8 @@ def test_every_spec_round_trips(chain):
     [
         ("blurr", "no transform 'blurr'; did you mean 'blur'? `invtool transform --list`"),
         ("Rot90", "did you mean 'rot90'?"),
+        ("rotation", "did you mean 'rotate'?"),
+        ("noise", "did you mean 'white-noise'?"),
         ("zzzz", "no transform 'zzzz'; `invtool transform --list` shows them all"),
         ("blur:radius=2", "transform 'blur' has no parameter 'radius'; it has sigma"),
         ("embed:fill=red", "fill of 'embed' is inpaint, black, edge or mean, not 'red'"),

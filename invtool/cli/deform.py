@@ -36,6 +36,7 @@ invtool deform networks/ --draws 4 --noise -o deformation.h5
 invtool deform model.steps/ -l 'block*' -o trajectory.h5
 invtool deform a.st b.st --worst --worst-layer 'block*.down' -f json
 invtool deform resnet18 --untrained -d folder:photos,size=224 --distance euclidean
+invtool deform model.st --limit 5000 --paired 200 -f csv
 invtool deform resnet20-cifar --weights mine.safetensors -d cifar10.h5 | invtool plot -o figure.pdf"""
 
 
@@ -104,6 +105,16 @@ def main(
         Deform.steps
     ),
     resamples: ImageResamples = Deform.resamples,
+    paired: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="N",
+            show_default="all",
+            help="Images, spread evenly over those used, whose pairs give the median distance: time "
+            "and memory then grow with --limit, not with its square.",
+        ),
+    ] = Deform.paired,
     format: Format = "auto",
     weights: Weights = Deform.weights,
     untrained: Annotated[
@@ -168,6 +179,7 @@ def main(
         resamples=resamples,
         batch_size=batch_size_of(batch_size),
         limit=limit,
+        paired=paired,
         seed=seed,
         device=device,
         precision=precision,

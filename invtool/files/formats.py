@@ -61,6 +61,7 @@ ATTRIBUTES = {
     "grid": "Control points along each side (deformation).",
     "pixels": "Bound of their displacement in each direction, in pixels (deformation).",
     "border": "What lies beyond the image: zeros, edge or reflect (deformation).",
+    "paired": "Images, spread evenly, whose pairs gave the median; all where it is not told (deformation).",
     "restarts": "Ascents to each worst deformation (deformation).",
     "steps": "Steps of each ascent (deformation).",
     "preset": "The preset that it started from (jaggedness).",
@@ -773,7 +774,12 @@ KINDS: dict[str, tuple[Array, ...]] = {
             "Its bootstrap interval, 95 %, over images; the median is taken as given.",
             POSITIVE,
         ),
-        Array("median", ("seed", "layer"), "Median distance of all pairs of images.", POSITIVE),
+        Array(
+            "median",
+            ("seed", "layer"),
+            "Median distance of all pairs of images, or of those that `paired` counts.",
+            POSITIVE,
+        ),
         Array(
             "distance",
             ("seed", "draw", "image", "layer"),

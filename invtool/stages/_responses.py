@@ -1,4 +1,4 @@
-"""Each layer's response to every image, kept until all pairs of images can be compared.
+"""Each layer's response to images, kept until all pairs of them can be compared.
 
 What is kept of a layer is how each response differs from that to the first image: of pairs, only
 differences count, and so few digits are lost. Of a layer with many units they are kept in 16 bits;
@@ -32,11 +32,14 @@ ROOM = 1 << 29  # bytes of responses that are kept in memory on the CPU
 INPUT = "input"  # layer 0: what the network reads
 STRIP = 1 << 25  # bytes of all images' responses that are compared at once on the CPU
 MANY = 4096  # units of a layer, from which on they are kept in 16 bits
+Own = tuple[Tensor, Tensor]  # responses to clean images, (image, unit), and their squares, (image,)
 
 
 class Responses(AbstractContextManager["Responses"]):
-    """Responses of `layers` to `images` undeformed images, and the distance of others from them.
+    """Responses of `layers` to undeformed images, and the distance of others from them.
 
+    paired: of each image, whether it is one of those whose pairs are wanted, (image,)
+    pairing: how many are, here or, on rank 0, anywhere
     network: InvtoolError names it where a layer gives NaN or infinity
     kind: of distance, `cosine` or `euclidean`
     others: how many images are compared with each
@@ -47,7 +50,8 @@ class Responses(AbstractContextManager["Responses"]):
         self,
         network: Network,
         layers: Sequence[Layer],
-        images: int,
+        paired: NDArray[np.bool_],
+        pairing: int,
         *,
         kind: str,
         others: int,
@@ -57,12 +61,13 @@ class Responses(AbstractContextManager["Responses"]):
         self.others, self.size = others, size
         device = network.device
         units = {layer.name: prod(layer.shape) for layer in layers}
-        self.norm = {n: torch.zeros(images, dtype=torch.float64, device=device) for n in units}
+        self.paired = paired
+        self.norm = {n: torch.zeros(pairing, dtype=torch.float64, device=device) for n in units}
         # Powers of two near the size of a response, so that 16 bits hold what is kept in them.
         self.scale: dict[str, float] = {}
-        self.first: dict[str, Tensor] = {}  # less the response to the first image, (unit,)
+        self.first: dict[str, Tensor] = {}  # less the response to the first of them, (unit,)
         self.files = ExitStack()
-        self.kept = _room_for(units, images, device, self.files)
+        self.kept = _room_for(units, pairing, device, self.files)
 
     @property
     def together(self) -> int:
@@ -74,17 +79,18 @@ class Responses(AbstractContextManager["Responses"]):
         self.files.close()
 
     def compare(self, clean: Tensor, others: Iterable[Tensor], first: int) -> Tensor:
-        """Keep the responses to clean images, of which `first` is the number, and compare others.
+        """Keep the responses to clean images, the first of which is image `first`, and compare others.
 
         Each of the others is as many images; returns the distance of each layer's response to them
         from that to the clean ones, (other, image, layer). They pass the network together.
         """
         part = slice(first, first + len(clean))
         waiting, at_once = iter(others), max(1, self.size // len(clean))
-        own: dict[str, Tensor] | None = {} if self.others >= at_once else None
-        found = [self._pass(part, [clean, *islice(waiting, at_once - 1)], own, lead=True)]
+        own: dict[str, Own] = {}
+        shown = [clean, *islice(waiting, at_once - 1)]
+        found = [self._pass(part, shown, own, hold=self.others >= at_once)]
         while shown := list(islice(waiting, at_once)):
-            found.append(self._pass(part, shown, own, lead=False))
+            found.append(self._pass(part, shown, own))
         sums = torch.cat(found, dim=1)  # (square, other, image, layer)
         broken = ~sums.isfinite().flatten(0, 2).all(dim=0)
         if broken.any():
@@ -96,31 +102,39 @@ class Responses(AbstractContextManager["Responses"]):
         return distances
 
     def _pass(
-        self, part: slice, shown: Sequence[Tensor], own: dict[str, Tensor] | None, *, lead: bool
+        self, part: slice, shown: Sequence[Tensor], own: dict[str, Own], *, hold: bool = False
     ) -> Tensor:
         """Squares of one pass, (square, other, image, layer); the clean images lead in the first.
 
-        own: responses to them, which later passes want; None if there are none
+        hold: whether the first is to leave in `own` what later passes want
         """
         found: list[Tensor] = []
 
         def take(name: str, value: Tensor) -> None:
             clean, *moved = value.split(part.stop - part.start)
-            if lead:
-                self._keep(name, part, clean)
-                if own is not None:
-                    own[name] = clean.clone()
-            elif own is not None:
-                clean, moved = own[name], [clean, *moved]
-            norm = self.norm[name][part]
+            if name in own:
+                (clean, norm), moved = own[name], [clean, *moved]
+            else:
+                norm = square(clean)
+                self._keep(name, part, clean, norm)
             each = [torch.stack(squares(clean, other, norm)) for other in moved]
             found.append(torch.stack(each, dim=1) if each else norm.new_empty(3, 0, len(norm)))
+            if hold:
+                own[name] = clean.clone(), norm
 
         show(self.network, self.layers, torch.cat(list(shown)), take)
         return torch.stack(found, dim=-1)
 
-    def _keep(self, name: str, part: slice, clean: Tensor) -> None:
-        self.norm[name][part] = square(clean)
+    def _keep(self, name: str, part: slice, clean: Tensor, norm: Tensor) -> None:
+        """Keep the responses to those of the images `part` that are paired."""
+        chosen = np.flatnonzero(self.paired[part])
+        if not len(chosen):
+            return
+        before = np.count_nonzero(self.paired[: part.start])
+        rows = slice(before, before + len(chosen))
+        if len(chosen) < len(clean):
+            clean, norm = clean[chosen], norm[chosen]
+        self.norm[name][rows] = norm
         if name not in self.scale:
             first = clean[0].float()
             size = float(first.square().mean().sqrt())
@@ -128,12 +142,13 @@ class Responses(AbstractContextManager["Responses"]):
             self.scale[name], self.first[name] = scale, first / -scale
         scale, first, kept = self.scale[name], self.first[name], self.kept[name]
         for units in kept:
-            kept.put(units, part, torch.add(first[units], clean[:, units], alpha=1 / scale))
+            kept.put(units, rows, torch.add(first[units], clean[:, units], alpha=1 / scale))
 
-    def gather(self, count: int) -> None:
-        """Bring the responses of all ranks to rank 0; this one has those to `count` images."""
+    def gather(self) -> None:
+        """Bring the responses of all ranks to rank 0."""
         if ranks.size == 1:
             return
+        count = int(self.paired.sum())
         counts = ranks.everyones(count)
         for name, kept in self.kept.items():
             ranks.filled(self.norm[name], count)
@@ -149,7 +164,7 @@ class Responses(AbstractContextManager["Responses"]):
             self.scale[name] = origin[1]
 
     def pairs(self, name: str) -> NDArray[np.float64]:
-        """Distances of all pairs of clean images at a layer, (image, image)."""
+        """Distances of all pairs of the paired images at a layer, (image, image)."""
         kept, pairs = self.kept[name], PairDistances()
         for units in kept:
             pairs.update(kept.get(units))
@@ -166,7 +181,7 @@ def _room_for(
     need = sum(images * count * bits[n].itemsize for n, count in units.items())
     file = None if need <= _room(device) else files.enter_context(_file(need))
     strip = STRIP if device.type == "cpu" else 32 * STRIP
-    width = max(1, strip // (4 * ranks.agreed(images)))
+    width = max(1, strip // (4 * max(1, ranks.agreed(images))))
     kept: dict[str, Strips] = {}
     start = 0
     for n, count in units.items():

@@ -51,7 +51,7 @@ class Strips:
 
     def _strip(self, place: Tensor, units: slice) -> Tensor:
         span = slice(self.images * units.start, self.images * units.stop)
-        return place[span].view(self.images, -1)
+        return place[span].view(self.images, units.stop - units.start)
 
     def _seek(self, place: BinaryIO, units: slice, rows: slice) -> None:
         before = self.images * units.start + rows.start * (units.stop - units.start)

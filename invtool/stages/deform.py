@@ -1,7 +1,7 @@
 """How far random deformations move the response of every layer, and how far the worst ones do.
 
 A clean image passes a network once, and each of its deformations once. What a layer answers to the
-clean images is kept until all pairs of them are compared. Several networks are measured one after
+clean images, or to so many of them as are to be paired, is kept until all pairs are compared. Several networks are measured one after
 the other, on the same deformed images.
 """
 
@@ -143,16 +143,20 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
     """Distances under every draw, and the median of all pairs, at every layer of a network."""
     subject, layers = opened.subject, opened.layers
     images, kinds = len(subject.index), 2 if config.noise else 1
+    total = len(opened.everything.index)
+    paired = _paired(config, total)
+    own = paired[ranks.share(total)]
     far = np.full((kinds, config.draws, images, len(layers)), np.nan)
     with (
         torch.no_grad(),
         Responses(
             subject.network,
             layers,
-            images if ranks.rank else len(opened.everything.index),
+            own,
+            int((own if ranks.rank else paired).sum()),
             kind=config.distance,
             others=kinds * config.draws,
-            size=_batch_size(config, opened),
+            size=_batch_size(config, opened, kinds * config.draws),
         ) as kept,
     ):
         with _devices.arithmetic(subject.device, subject.precision):
@@ -163,7 +167,7 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
                 far[:, :, part] = found.reshape(config.draws, kinds, *found.shape[1:]).swapaxes(
                     0, 1
                 )
-        kept.gather(images)
+        kept.gather()
         median = [median_of_pairs(kept.pairs(layer.name)) for layer in layers if not ranks.rank]
     median = ranks.agreed(median)
     for layer, value in zip(layers, median, strict=True):
@@ -184,6 +188,14 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
     )
 
 
+def _paired(config: Deform, images: int) -> NDArray[np.bool_]:
+    """Which of so many images give the median distance, (image,): all, or some spread evenly."""
+    count = min(config.paired or images, images)
+    chosen = np.zeros(images, bool)
+    chosen[np.arange(count) * images // count] = True
+    return chosen
+
+
 def _others(
     config: Deform, deformations: Deformations, part: slice, clean: Tensor
 ) -> Iterator[Tensor]:
@@ -195,10 +207,12 @@ def _others(
             yield deformations.noised(draw, part, clean, moved)
 
 
-def _batch_size(config: Deform, opened: _Opened) -> int:
-    return _devices.batch_size(
-        config.batch_size, opened.subject.network.layers, opened.subject.device
-    )
+def _batch_size(config: Deform, opened: _Opened, others: int = 0) -> int:
+    """Images that pass at once; unless told, no pass is left short where `others` go with each image."""
+    subject, together = opened.subject, 1 + others
+    size = _devices.batch_size(config.batch_size, subject.network.layers, subject.device)
+    whole = config.batch_size is not None or together > size
+    return size if whole else -(-size // together) * together
 
 
 def _parts(images: int, size: int, label: str) -> Iterator[slice]:
@@ -274,10 +288,11 @@ def _shown_others(
         Responses(
             subject.network,
             [layer],
-            images,
+            np.zeros(images, bool),
+            0,
             kind=config.distance,
             others=len(sources),
-            size=_batch_size(config, opened),
+            size=_batch_size(config, opened, len(sources)),
         ) as kept,
     ):
         for part in _parts(images, kept.together, f"worst of the others, {opened.name}"):
@@ -290,11 +305,13 @@ def _shown_others(
 def _facts(config: Deform, deformations: Deformations) -> dict[str, Any]:
     """Root attributes of the file."""
     worst = {"restarts": config.restarts, "steps": config.steps} if config.worst else {}
+    paired = {} if config.paired is None else {"paired": config.paired}
     return {
         "data": deformations.subject.images.spec,
         "distance": config.distance,
         "grid": deformations.grid,
         "pixels": deformations.pixels,
         "border": config.border,
+        **paired,
         **worst,
     }

@@ -348,10 +348,11 @@ def _title(result: Result) -> str:
 
 def _notes(result: Result) -> Iterator[str]:
     facts, config = result.facts, result.config
+    pairs = f"{config.paired:,} of them" if config.paired else "images"
     grid, draws = facts["grid"], f", {config.draws} draws an image" if config.draws > 1 else ""
     yield (
         f"Mean {facts['distance']} distance of an image, deformed, from itself, over the median"
-        " distance of all pairs of images: 0 does not change, 1 as far as another image."
+        f" distance of all pairs of {pairs}: 0 does not change, 1 as far as another image."
     )
     yield (
         f"Deformation: {grid}x{grid} control points, at most {facts['pixels']:g} px each way,"

@@ -242,8 +242,9 @@ def _pair(text: str, label: str, parameter: Pair) -> tuple[float, float]:
 
 
 def _unknown(name: str) -> str:
-    nearest = difflib.get_close_matches(name.lower(), NAMED, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    nearest = difflib.get_close_matches(name.lower(), NAMED)
+    alike = max(nearest, key=lambda known: known[0] == name[:1].lower(), default=None)
+    hint = f"did you mean {alike!r}? " if alike else ""
     return f"no transform {name!r}; {hint}`invtool transform --list` shows them all"
 
 

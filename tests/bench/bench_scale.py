@@ -39,6 +39,7 @@ LINES = {
     "jagged": "jagged model.st -d images.h5 --range 2 --resamples 0 --limit {n} -o out.h5",
     "shiftable": "shiftable model.st --range 2 --resamples 0 --limit {n} -o out.h5",
     "deform": "deform model.st --resamples 0 --limit {n} -o out.h5",
+    "deform --paired 128": "deform model.st --paired 128 --resamples 0 --limit {n} -o out.h5",
     "bias": "bias boxes{n}.csv -o out.h5",
     "smoothness": "smoothness {models} -o out.h5",
 }
