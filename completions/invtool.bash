@@ -298,7 +298,6 @@ _invtool() {
         --restarts)  return ;;
         --steps)  return ;;
         --resamples)  return ;;
-        --paired)  return ;;
         -f|--format) _invtool_words "auto table json csv h5"; return ;;
         --weights) _invtool_files; return ;;
         --size)  return ;;
@@ -307,13 +306,14 @@ _invtool() {
         --pool)  return ;;
         --antialias)  return ;;
         --limit)  return ;;
+        --paired)  return ;;
         --seed)  return ;;
         --device) _invtool_words "auto cpu cuda mps"; return ;;
         --batch-size) _invtool_words "auto"; return ;;
         --precision) _invtool_words "auto fp32 bf16"; return ;;
         --threads)  return ;;
       esac
-      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples --paired -f --format --weights --untrained --size --mean --std --pool --antialias --limit --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
+      if [[ $cur == -* ]]; then _invtool_words "-o --output -d --data -l --layer --draws --grid --pixels --border --distance --noise --worst --worst-layer --restarts --steps --resamples -f --format --weights --untrained --size --mean --std --pool --antialias --limit --paired --seed --device --batch-size --precision --threads --overwrite -q --quiet --no-provenance -h --help"; return; fi
       _invtool_words "faces objects cifar10 cifar100 mnist fashion-mnist omniglot imagenet folder: deformed:source="; _invtool_files;
       ;;
     smoothness)

@@ -157,12 +157,16 @@ def test_pairs_of_some_images_give_the_median_and_all_are_deformed(run: Run, siz
     index = every["index"]
     count = len(index) - 3
     found = arrays(run, f"{line} --paired {count}")
+    with hdf5.open(Path("out.h5"), ["deformation"]) as file:
+        assert file.attribute("paired") == count
     assert np.allclose(found["distance"][0], distances, rtol=1e-4)
     chosen = np.arange(count) * len(index) // count
     assert np.allclose(found["median"][0], written_out("cosine", of=chosen)[1], rtol=1e-4)
     assert not np.allclose(found["median"], every["median"], rtol=1e-4)
     for more in (len(index), 10 * len(index)):
         same = arrays(run, f"{line} --paired {more}")
+        with hdf5.open(Path("out.h5"), ["deformation"]) as file:
+            assert file.attribute("paired") is None
         assert all(np.array_equal(same[name], every[name], equal_nan=True) for name in NUMBERS)
 
 

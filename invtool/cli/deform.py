@@ -105,16 +105,6 @@ def main(
         Deform.steps
     ),
     resamples: ImageResamples = Deform.resamples,
-    paired: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            show_default="all",
-            help="Images, spread evenly over those used, whose pairs give the median distance: time "
-            "and memory then grow with --limit, not with its square.",
-        ),
-    ] = Deform.paired,
     format: Format = "auto",
     weights: Weights = Deform.weights,
     untrained: Annotated[
@@ -132,6 +122,16 @@ def main(
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="Use N images, spread evenly over the set.")
     ] = Deform.limit or 128,
+    paired: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="N",
+            show_default="all",
+            help="Images, spread evenly over those used, whose pairs give the median distance: time "
+            "and memory then grow with --limit, not with its square.",
+        ),
+    ] = Deform.paired,
     seed: Seed = Deform.seed,
     device: Device = Deform.device,
     batch_size: BatchSize = "auto",

@@ -198,7 +198,7 @@ def _file(need: int) -> BinaryIO:
     if need > free:
         raise InvtoolError(
             f"{need / 2**30:.1f} GiB of responses do not fit in {folder} "
-            f"({free / 2**30:.1f} GiB free); choose --layer or --limit, or set TMPDIR"
+            f"({free / 2**30:.1f} GiB free); choose --layer, --limit or --paired, or set TMPDIR"
         )
     return tempfile.TemporaryFile()
 

@@ -1,8 +1,8 @@
 """How far random deformations move the response of every layer, and how far the worst ones do.
 
 A clean image passes a network once, and each of its deformations once. What a layer answers to the
-clean images, or to so many of them as are to be paired, is kept until all pairs are compared. Several networks are measured one after
-the other, on the same deformed images.
+clean images, or to those of them that are to be paired, is kept until all pairs are compared. Several
+networks are measured one after the other, on the same deformed images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,9 @@ def run(config: Deform, paths: Sequence[Path], target: Path, form: str) -> None:
     inputs.append(everything.images.steps)
     device = str(deformations.subject.device)
     steps = provenance.step(config=asdict(config), inputs=inputs, device=device)
-    result = Result(config, found, everything, _facts(config, deformations), transfer)
+    result = Result(
+        config, found, everything, _facts(config, deformations, len(everything.index)), transfer
+    )
     if form != "h5":
         tabulate(target, result, form, steps)
         return
@@ -302,10 +304,10 @@ def _shown_others(
     yield from zip(sources, distances, strict=True)
 
 
-def _facts(config: Deform, deformations: Deformations) -> dict[str, Any]:
+def _facts(config: Deform, deformations: Deformations, images: int) -> dict[str, Any]:
     """Root attributes of the file."""
     worst = {"restarts": config.restarts, "steps": config.steps} if config.worst else {}
-    paired = {} if config.paired is None else {"paired": config.paired}
+    paired = {"paired": config.paired} if (config.paired or images) < images else {}
     return {
         "data": deformations.subject.images.spec,
         "distance": config.distance,

@@ -348,7 +348,7 @@ def _title(result: Result) -> str:
 
 def _notes(result: Result) -> Iterator[str]:
     facts, config = result.facts, result.config
-    pairs = f"{config.paired:,} of them" if config.paired else "images"
+    pairs = f"{facts['paired']:,} of them" if "paired" in facts else "images"
     grid, draws = facts["grid"], f", {config.draws} draws an image" if config.draws > 1 else ""
     yield (
         f"Mean {facts['distance']} distance of an image, deformed, from itself, over the median"
