@@ -97,6 +97,38 @@ def test_untrained_and_trained_networks_have_panels_on_one_axis(tmp_path: Path) 
     assert low == high and high[1] > 1
 
 
+def test_what_a_panel_has_in_common_is_in_its_title_and_colors_are_alike(tmp_path: Path) -> None:
+    true = deformation(tmp_path / "true.h5", ["a, p, x", "b, p, x"])
+    random = deformation(
+        tmp_path / "random.h5", ["a, p, x, random labels", "b, p, x, random labels"]
+    )
+    drawing = drawn(true, random)
+    assert [panel.title for panel in drawing.panels] == [
+        "true.h5, after training",
+        "random.h5, random labels, after training",
+    ]
+    assert names(drawing) == [["a", "b"], ["a", "b"]]
+    looks = [[line.look for line in panel.lines] for panel in drawing.panels]
+    assert looks[0] == looks[1] and looks[0][0] != looks[0][1]
+    assert [line.facts["panel"] for panel in drawing.panels for line in panel.lines] == (
+        ["true.h5"] * 2 + ["random.h5, random labels"] * 2
+    )
+
+
+def test_architectures_stay_names_of_lines_where_each_file_has_one(tmp_path: Path) -> None:
+    files = [deformation(tmp_path / f"{name}.h5", [f"{name}, p"] * 2) for name in ("a", "b")]
+    assert names(drawn(*files)) == [["a"], ["b"]]
+
+
+def test_files_of_one_name_have_panels_of_their_own(tmp_path: Path) -> None:
+    files = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        files.append(deformation(tmp_path / folder / "a.h5", ["a, p", "b, p"]))
+    titles = [panel.title for panel in drawn(*files).panels]
+    assert titles == [f"{file}, after training" for file in files]
+
+
 def test_the_worst_stands_beside_the_average_and_what_is_worst_for_others(tmp_path: Path) -> None:
     transfer = np.arange(12.0).reshape(2, 2, 3)
     file = deformation(tmp_path / "a.h5", ["a, p", "b, p"], transfer=transfer)

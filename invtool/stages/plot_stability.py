@@ -37,6 +37,7 @@ class Measured:
     step: int
     layers: list[str]  # that are to be drawn
     held: Mapping[str, NDArray[Any]]
+    panel: str = ""  # title of its panel, where there are several
 
     @property
     def phase(self) -> str:
@@ -51,14 +52,20 @@ class Measured:
 
 def smoothness(config: Plot, results: Sequence[Result]) -> Picture:
     """Figures 5b and 6: normalized total variation by layer, beside its initial value."""
-    networks = _networks(config, results, "total_variation", "initial", "initial_deviation")
+    names = "total_variation", "initial", "initial_deviation"
+    networks = _in_panels(_networks(config, results, *names))
     groups = _lines(networks)
     looks = _looks([name for name, _ in groups])
     panels = []
-    for title, members in _by_file(networks).items():
+    for title, members in _by_panel(networks).items():
         layers = [layer for layer in _merged(members) if _varies(members, layer)]
         lines = [
-            Line(name, _points(layers, own, "total_variation"), looks[name], {"label": name})
+            Line(
+                name,
+                _points(layers, own, "total_variation"),
+                looks[name],
+                {"panel": title, "label": name},
+            )
             for name, group in groups
             if (own := [network for network in group if network in members])
         ]
@@ -84,13 +91,13 @@ def smoothness(config: Plot, results: Sequence[Result]) -> Picture:
 
 def deformation(config: Plot, results: Sequence[Result]) -> Picture:
     """Figures 3, 4 and 7: sensitivity to deformation by layer, untrained and trained networks apart."""
-    networks = _networks(config, results, "sensitivity", "interval", "trained")
+    networks = _in_panels(_networks(config, results, "sensitivity", "interval", "trained"))
     groups = _lines(networks)
     looks = _looks([name for name, _ in groups])
 
     def drawn(layers: list[str], name: str, own: list[Measured]) -> list[Line]:
         points = _points(layers, own, "sensitivity")
-        return [Line(name, points, looks[name], {"label": name, "phase": own[0].phase})]
+        return [Line(name, points, looks[name], _facts(name, own))]
 
     keys = list(looks.items()) if len(looks) > 1 else []
     drawing = _by_layer(networks, groups, drawn, keys, results)
@@ -107,7 +114,7 @@ def worst(config: Plot, results: Sequence[Result]) -> Picture:
                 f"{network.result.label} holds no worst case; run invtool deform --worst first"
             )
     cases = {"sensitivity": ("average", "-", "o"), "worst": ("worst", "--", "^")}
-    networks = [_transferred(network) for network in networks]
+    networks = _in_panels([_transferred(network) for network in networks])
     if any("elsewhere" in network.held for network in networks):
         cases["elsewhere"] = ("worst for another network", ":", "v")
     groups = _lines(networks)
@@ -120,7 +127,7 @@ def worst(config: Plot, results: Sequence[Result]) -> Picture:
             if case != "average":  # it may be known of few layers
                 points = [point for point in points if point.defined]
             look = Look(looks[name].color, dash, marker)
-            facts = {"label": name, "phase": own[0].phase, "case": case}
+            facts = {**_facts(name, own), "case": case}
             lines.append(Line(titled(name if len(looks) > 1 else "", case), points, look, facts))
         return lines
 
@@ -240,17 +247,45 @@ def _looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def _by_file(networks: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Panels: a file of several networks has its own; those of one network share one."""
+def _in_panels(networks: Sequence[Measured]) -> list[Measured]:
+    """The networks with their panels: a file of several has its own; those of one network share one.
+
+    What is said of all networks of a panel and not of all others moves from their labels to its title,
+    so that what is alike otherwise has one color in all panels. An architecture stays a label.
+    """
     paths = [network.result.path for network in networks]
-    alone = [path for path in dict.fromkeys(paths) if paths.count(path) == 1]
+    files = ["" if paths.count(path) == 1 else str(path) for path in paths]
+    if len(set(files)) == 1:
+        return [*networks]
+    said = [network.label.split(", ") for network in networks]
+    alike = {
+        file: set.intersection(
+            *(set(words[1:]) for own, words in zip(files, said, strict=True) if own == file)
+        )
+        for file in files
+    }
+    everywhere = set.intersection(*alike.values())
+    short = {file: file.rpartition("/")[2] for file in files}
+    if len(set(short.values())) < len(short):
+        short = {file: file for file in files}
+    found = []
+    for network, file, words in zip(networks, files, said, strict=True):
+        moved = alike[file] - everywhere
+        title = titled(short[file], *(word for word in words if word in moved))
+        label = titled(*(word for word in words if word not in moved))
+        found.append(replace(network, label=label, panel=title))
+    return found
+
+
+def _by_panel(networks: Sequence[Measured]) -> dict[str, list[Measured]]:
     found: dict[str, list[Measured]] = {}
     for network in networks:
-        path = network.result.path
-        found.setdefault("" if path in alone else str(path), []).append(network)
-    if len(found) == 1:
-        return {"": [*networks]}
-    return {key.rpartition("/")[2]: members for key, members in found.items()}
+        found.setdefault(network.panel, []).append(network)
+    return found
+
+
+def _facts(name: str, networks: Sequence[Measured]) -> dict[str, str]:
+    return {"panel": networks[0].panel, "label": name, "phase": networks[0].phase}
 
 
 def _by_layer(
@@ -260,9 +295,9 @@ def _by_layer(
     keys: Sequence[tuple[str, Look]],
     results: Sequence[Result],
 ) -> Lines:
-    """A panel for each file and phase, with what `drawn` makes of each group in it."""
+    """A panel for each title and phase, with what `drawn` makes of each group in it."""
     panels = []
-    for title, members in _by_file(networks).items():
+    for title, members in _by_panel(networks).items():
         for phase in sorted({network.phase for network in members}, reverse=True):
             within = [network for network in members if network.phase == phase]
             layers = _merged(within)
@@ -344,7 +379,8 @@ def _initial(layers: Sequence[str], networks: Sequence[Measured]) -> list[Line]:
             Point(layer, value, value - 2 * sd, value + 2 * sd)
             for layer, (value, sd) in zip(layers, values, strict=True)
         ]
-        lines.append(Line(INITIAL_NAME, points, INITIAL, {"label": ""}))
+        facts = {"panel": networks[0].panel, "label": ""}
+        lines.append(Line(INITIAL_NAME, points, INITIAL, facts))
     return lines
 
 
