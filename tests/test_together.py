@@ -291,7 +291,41 @@ def test_threads_work_at_the_same_time_and_give_torch_its_own_back() -> None:
             assert torch.get_num_threads() == 2
 
 
+@pytest.mark.parametrize("of_several", [True, False])
+def test_one_that_is_left_alone_has_a_thread_as_the_others_had(of_several: bool) -> None:
+    counts = []
+
+    def normalize(pixels: torch.Tensor) -> torch.Tensor:
+        counts.append(torch.get_num_threads())
+        return standardize(pixels)
+
+    left = trainer(0, 0, "none")
+    left.normalize = normalize
+    with torch_threads(2):
+        list(together.run([left], lambda step: None, of_several=of_several))
+    assert set(counts) == {1 if of_several else 2}
+
+
 # --- the command
+
+
+@pytest.mark.parametrize(("seeds", "threads"), [(1, 2), (3, 1)])
+def test_every_network_of_a_run_has_one_thread_but_an_only_one(
+    seeds: int, threads: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    step = Trainer._step
+
+    def counted(self: Trainer, *arguments: Any) -> Any:
+        counts.append(torch.get_num_threads())
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "_step", counted)
+    config = replace(CONFIG, seen=(2,), seeds=seeds, at_once=2, threads=2)
+    with torch_threads(2):
+        rows = train.run(config, folder / f"seeds{seeds}{'' if seeds > 1 else '.st'}")
+    assert len(rows) == seeds
+    assert set(counts) == {threads}
 
 
 def test_each_network_is_what_it_is_alone(way: Way, folder: Path, rows: Any) -> None:

@@ -246,9 +246,10 @@ def main(
     which accuracy is at chance. Memorizing wants more epochs, or fewer images (--limit).
 
     --at-once trains several networks in one process, each with the result that it has alone: on the
-    CPU each on a thread of its own, to the bit of --threads 1; on a GPU in one batch, each layer as
-    one of all networks side by side, within rounding. It is for small networks, which do not fill
-    the device one at a time, and takes blocks and resnet18, on images that fit in memory.
+    CPU each on a thread of its own, also one that is left over, to the bit of --threads 1; on a GPU
+    in one batch, each layer as one of all networks side by side, within rounding. It is for small
+    networks, which do not fill the device one at a time, and takes blocks and resnet18, on images
+    that fit in memory.
 
     --search holds out a tenth of each category's training images, chosen by the seed, and trains
     every combination of learning rate and weight decay on the others; never on test images. After

@@ -26,14 +26,18 @@ from invtool.transforms import Spec
 
 
 def run(
-    trainers: Sequence[Trainer], after_step: Callable[[int], Any]
+    trainers: Sequence[Trainer], after_step: Callable[[int], Any], *, of_several: bool = False
 ) -> Iterator[list[Epoch | Diverged]]:
     """Train those that stand at the same step to the end, yielding after each epoch what it came to for each.
 
     Modules, momentum, totals and steps of all move with every step, so that each can be saved as if it were alone.
+
+    of_several: whether there were others, or will be; then one that is left alone has one thread on a CPU as they have,
+        so that its bits do not depend on how many they are
     """
     first = trainers[0]
-    way = first if len(trainers) == 1 else _way(first.device)(trainers)
+    alone = len(trainers) == 1 and not (of_several and first.device.type == "cpu")
+    way = first if alone else _way(first.device)(trainers)
     while first.step < first.steps:
         epoch = first.step // first.steps_per_epoch
         for step in way.advance(epoch):
