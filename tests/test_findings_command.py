@@ -144,6 +144,25 @@ def test_deformations_are_compared_by_downsampling(tmp_path: Path) -> None:
     assert one(found, "random labels the smoothness").agrees == NOT_MEASURED
 
 
+@pytest.mark.parametrize(
+    ("found", "told", "agrees"),
+    [
+        ([1.95, 1.5], " 1.73 from 1.86 (0 of 2)", YES),  # the first may have begun there
+        ([1.97, 1.5], " 1.73 from 1.86 (1 of 2)", NO),
+        ([1.95, 1.86], " 1.91 from 1.86 (0 of 2)", NO),
+    ],
+)
+def test_filters_are_rougher_where_chance_at_initialization_does_not_tell_why(
+    found: list[float], told: str, agrees: str, tmp_path: Path
+) -> None:
+    (tmp_path / "trained").mkdir()
+    values = np.array([[*found, 0.0]])
+    file = write_smoothness(tmp_path / "trained/a-0.h5", [-1], total_variation=values)
+    finding = one(findings_deformation.findings(Files.read([file])), "Filters are smoother")
+    assert told in finding.here
+    assert finding.agrees == agrees
+
+
 def test_a_cure_is_named_after_what_it_cures(tmp_path: Path) -> None:
     names = {"net": 1, "net-blur": 2, "network": 3, "deep": 4}
     cured = {name: findings_shifts._cured(name, names) for name in names}  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from invtool.stages._findings import Files, Finding, agreement, mean, percent
+from invtool.stages._findings import Files, Finding, agreement, mean
 from invtool.stages.plot_sources import Result
 
 POOLED = ("max-pool", "average-pool")
@@ -160,23 +160,27 @@ def _smoother(results: Sequence[Result]) -> Finding:
         "Section 4.4, figure 6b",
         "Filters are smoother after training than at initialization, whatever the architecture.",
     )
-    shares: dict[str, list[float]] = {}
-    means: dict[str, list[float]] = {}
+    layers: dict[str, list[NDArray[np.float64]]] = {}  # (value, layer) of each network
     for result in results:
-        held = result.arrays("total_variation", "initial", "kernel")
+        held = result.arrays("total_variation", "initial", "initial_deviation", "kernel")
         known = _largest(held["kernel"]) & (held["initial"] > 0)
-        name = _varied(result)
-        smoother = held["total_variation"][known] < held["initial"][known]
-        shares.setdefault(name, []).append(float(smoother.mean()))
-        means.setdefault(name, []).append(float(held["total_variation"][known].mean()))
-    if not shares:
+        kept = [held[name][known] for name in ("total_variation", "initial", "initial_deviation")]
+        layers.setdefault(_varied(result), []).append(np.stack(kept))
+    if not layers:
         return finding()
-    told = ", ".join(
-        f"{name} {mean(means[name]):.2f} ({percent(mean(shares[name]))} of the layers)"
-        for name in shares
+    told, agrees = [], {}
+    for name, networks in layers.items():
+        found, initial, deviation = np.concatenate(networks, axis=1)
+        rougher = int((found > initial + 2 * deviation).sum())  # than they may well have begun
+        told.append(
+            f"{name} {found.mean():.2f} from {initial.mean():.2f} ({rougher} of {len(found)})"
+        )
+        agrees[name] = bool(found.mean() < initial.mean()) and not rougher
+    here = (
+        "Mean total variation, from its initial value, and layers that are above theirs by more than "
+        f"2 of its standard deviations: {', '.join(told)}."
     )
-    here = f"Mean total variation, and layers under their initial value: {told}."
-    return finding(here, agreement({name: mean(share) == 1 for name, share in shares.items()}))
+    return finding(here, agreement(agrees))
 
 
 def _random_labels(curves: Curves) -> Finding:
