@@ -78,10 +78,8 @@ def rounding() -> dict[str, NDArray[Any]]:
             clean, *moved = file.array(name).astype(float)
             error = 1e-7 * clean.max()
             sums = np.stack([clean + each for each in moved])  # (transform, image, unit...)
-            smallest = np.where(sums > 0, sums, np.inf).min(
-                axis=1
-            )  # no group's mean is off by more
-            allowed = 2e-6 + 2 * error / smallest
+            smallest = np.where(sums > 0, sums, np.inf).min(axis=1)
+            allowed = 2e-6 + 2 * error / smallest  # no group's mean is off by more
             key = name.replace("activation", "invariance")
             found[key] = allowed[:, None]
             found[f"{key}_by_tau"] = allowed[None, :, None]
@@ -100,15 +98,18 @@ def assert_near(
 @pytest.mark.parametrize("threads", [1, 2])
 def test_it_is_the_files_route(run: Run, folder: Path, size: str, threads: int) -> None:
     target = f"{size}-{threads}.h5"
-    line = f"invariance model.st {BOTH} --batch-size {size} --threads {threads} --tau-grid -o"
-    assert run(line, target)[0] == 0
-    there, here = read("file.h5"), read(target)
-    assert there.keys() == here.keys()
+    alike = f"--batch-size {size} --threads {threads}"
+    assert run(f"invariance model.st {BOTH} {alike} --tau-grid -o", target)[0] == 0
+    assert run(f"activations model.st {BOTH} {alike} -o a-{target}")[0] == 0
+    assert run(f"invariance a-{target} --threads {threads} --tau-grid -o file-{target}")[0] == 0
+    same, there, here = read(f"file-{target}"), read("file.h5"), read(target)
+    assert same.keys() == there.keys() == here.keys()
     rounded = rounding()
     for name, values in here.items():
         if name.endswith("top1_score"):
             assert np.isnan(values).all()
         elif values.dtype.kind == "f":
+            np.testing.assert_allclose(values, same[name], atol=2e-6, err_msg=name)
             assert_near(values, there[name], rounded.get(name), name)
         else:
             np.testing.assert_array_equal(values, there[name], err_msg=name)

@@ -66,6 +66,12 @@ def check_source(source: Path) -> None:
         raise InvtoolError(f"{source}: no permission to read it")
 
 
+def short_names(references: Sequence[str]) -> list[str]:
+    """The last parts of the inputs' names where they tell them apart, else the whole."""
+    short = [Path(text).name if Path(text).is_file() else text for text in references]
+    return short if len(set(short)) == len(short) else list(references)
+
+
 def label(path: Path) -> str:
     """How messages name a path that `reading` yielded."""
     spool = path == Path("/dev/fd/0") or path.name.endswith(".spool")

@@ -14,10 +14,15 @@ from invtool.stages._forward import has_room
 from invtool.stages._paradigm import Paradigm
 
 
+def several(config: Train) -> bool:
+    """Whether networks of the run train at once."""
+    return min(config.at_once, len(config.seen) * config.seeds) > 1
+
+
 def check(config: Train, paradigms: Sequence[Paradigm], index: NDArray[np.int64]) -> None:
     """Raise UsageError where several are to train at once that have to train alone, on the images `index`."""
     _refusals.at_once(config)
-    if min(config.at_once, len(paradigms)) == 1:
+    if not several(config):
         return
     first, asked = paradigms[0], f"--at-once {config.at_once}"
     if not has_room(first.images, index, first.device):

@@ -38,8 +38,7 @@ Own = tuple[Tensor, Tensor]  # responses to clean images, (image, unit), and the
 class Responses(AbstractContextManager["Responses"]):
     """Responses of `layers` to undeformed images, and the distance of others from them.
 
-    paired: of each image, whether it is one of those whose pairs are wanted, (image,)
-    pairing: how many are, here or, on rank 0, anywhere
+    paired: of each image of all ranks, whether it is one of those whose pairs are wanted, (image,)
     network: InvtoolError names it where a layer gives NaN or infinity
     kind: of distance, `cosine` or `euclidean`
     others: how many images are compared with each
@@ -51,7 +50,6 @@ class Responses(AbstractContextManager["Responses"]):
         network: Network,
         layers: Sequence[Layer],
         paired: NDArray[np.bool_],
-        pairing: int,
         *,
         kind: str,
         others: int,
@@ -61,7 +59,8 @@ class Responses(AbstractContextManager["Responses"]):
         self.others, self.size = others, size
         device = network.device
         units = {layer.name: prod(layer.shape) for layer in layers}
-        self.paired = paired
+        self.paired = paired[ranks.share(len(paired))]
+        pairing = int((self.paired if ranks.rank else paired).sum())  # rank 0 gathers them
         self.norm = {n: torch.zeros(pairing, dtype=torch.float64, device=device) for n in units}
         # Powers of two near the size of a response, so that 16 bits hold what is kept in them.
         self.scale: dict[str, float] = {}

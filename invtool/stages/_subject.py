@@ -175,12 +175,6 @@ def _check_categories(network: Network, images: ImageSet) -> None:
         )
 
 
-def short_names(references: Sequence[str]) -> list[str]:
-    """The last parts of the models' names where they tell them apart, else the whole."""
-    short = [Path(text).name if Path(text).is_file() else text for text in references]
-    return short if len(set(short)) == len(short) else list(references)
-
-
 def prepare_alike(
     configs: Iterable[Config],
     paths: Sequence[Path],

@@ -20,13 +20,14 @@ from invtool import ranks
 from invtool.config import Deform
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, models, provenance, trajectories
+from invtool.files.streams import short_names
 from invtool.measures import median_of_pairs
 from invtool.models.capture import Layer, select
 from invtool.models.networks import Network
 from invtool.stages import _devices
 from invtool.stages._deformations import Deformations, check_same_size
 from invtool.stages._responses import INPUT, Responses
-from invtool.stages._subject import Subject, prepare_alike, short_names
+from invtool.stages._subject import Subject, prepare_alike
 from invtool.stages._worst import STARTS, ascend
 from invtool.stages.deform_result import Measured, Result, tabulate, write
 
@@ -145,17 +146,13 @@ def _measure(config: Deform, opened: _Opened, deformations: Deformations) -> Mea
     """Distances under every draw, and the median of all pairs, at every layer of a network."""
     subject, layers = opened.subject, opened.layers
     images, kinds = len(subject.index), 2 if config.noise else 1
-    total = len(opened.everything.index)
-    paired = _paired(config, total)
-    own = paired[ranks.share(total)]
     far = np.full((kinds, config.draws, images, len(layers)), np.nan)
     with (
         torch.no_grad(),
         Responses(
             subject.network,
             layers,
-            own,
-            int((own if ranks.rank else paired).sum()),
+            _paired(config, len(opened.everything.index)),
             kind=config.distance,
             others=kinds * config.draws,
             size=_batch_size(config, opened, kinds * config.draws),
@@ -213,8 +210,9 @@ def _batch_size(config: Deform, opened: _Opened, others: int = 0) -> int:
     """Images that pass at once; unless told, no pass is left short where `others` go with each image."""
     subject, together = opened.subject, 1 + others
     size = _devices.batch_size(config.batch_size, subject.network.layers, subject.device)
-    whole = config.batch_size is not None or together > size
-    return size if whole else -(-size // together) * together
+    if config.batch_size is not None or together > size:
+        return size
+    return -(-size // together) * together
 
 
 def _parts(images: int, size: int, label: str) -> Iterator[slice]:
@@ -290,8 +288,7 @@ def _shown_others(
         Responses(
             subject.network,
             [layer],
-            np.zeros(images, bool),
-            0,
+            np.zeros(len(opened.everything.index), bool),
             kind=config.distance,
             others=len(sources),
             size=_batch_size(config, opened, len(sources)),

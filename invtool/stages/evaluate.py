@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from invtool import ranks
 from invtool.config import Evaluate
 from invtool.files import hdf5, models, provenance
+from invtool.files.streams import short_names
 from invtool.stages import _devices, augmentation
 from invtool.stages._forward import predict
-from invtool.stages._subject import Subject, facts, prepare_alike, short_names
+from invtool.stages._subject import Subject, facts, prepare_alike
 from invtool.stages.evaluation_result import Evaluation, tabulate, write
 from invtool.stages.vote_result import Votes
 

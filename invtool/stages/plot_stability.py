@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from invtool.config import Plot
 from invtool.errors import InvtoolError
 from invtool.files import messages, trajectories
+from invtool.files.streams import short_names
 from invtool.plots.colors import FAINT, of_many, of_ordered
 from invtool.plots.panels import Line, Lines, Look, Mark, Plane, Point
 from invtool.stages.plot_networks import Picture, many, titled
@@ -262,12 +263,10 @@ def _in_panels(networks: Sequence[Measured]) -> list[Measured]:
         file: set.intersection(
             *(set(words[1:]) for own, words in zip(files, said, strict=True) if own == file)
         )
-        for file in files
+        for file in set(files)
     }
     everywhere = set.intersection(*alike.values())
-    short = {file: file.rpartition("/")[2] for file in files}
-    if len(set(short.values())) < len(short):
-        short = {file: file for file in files}
+    short = dict(zip(alike, short_names([*alike]), strict=True))
     found = []
     for network, file, words in zip(networks, files, said, strict=True):
         moved = alike[file] - everywhere

@@ -19,11 +19,12 @@ from invtool import ranks
 from invtool.config import Sweep
 from invtool.errors import InvtoolError
 from invtool.files import hdf5, messages, provenance
+from invtool.files.streams import short_names
 from invtool.measures import SIDES, leaves, threshold, threshold_interval
 from invtool.stages import _devices, _refusals
 from invtool.stages._answers import settled
 from invtool.stages._forward import check_finite, check_transforms, on_device, read_ahead
-from invtool.stages._subject import Subject, facts, prepare_alike, short_names
+from invtool.stages._subject import Subject, facts, prepare_alike
 from invtool.stages.sweep_result import Answers, Images, Moved, Plan, Sweeping, write
 from invtool.stages.sweep_tables import tabulate
 from invtool.transforms import Spec

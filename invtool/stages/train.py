@@ -164,8 +164,7 @@ def _finish(runs: Sequence["_Run"]) -> None:
     """Train to the end. Raises Diverged, after the checkpoints of the others, where one diverges."""
     first, trainers = runs[0], [run.trainer for run in runs]
     steps_per_epoch, batch = first.trainer.steps_per_epoch, first.trainer.batch * len(runs)
-    several, config = len(runs) > 1, first.job.config
-    of_several = config.at_once > 1 and len(config.seen) * config.seeds > 1
+    several = len(runs) > 1
 
     def after_step(step: int) -> None:
         stops = bool(interrupts.heard())  # one answer for all: the next moment may have another
@@ -179,7 +178,7 @@ def _finish(runs: Sequence["_Run"]) -> None:
             first._leave()
 
     epochs = messages.progress(
-        together.run(trainers, after_step, of_several=of_several),
+        together.run(trainers, after_step, of_several=_at_once.several(first.job.config)),
         total=first.trainer.steps * batch,
         done=first.trainer.step * batch,
         label=f"{len(runs)} networks, {first.name} to {runs[-1].name}" if several else first.name,
